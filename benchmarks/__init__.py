@@ -1,0 +1,1 @@
+"""Measures this application beside other servers, all on the same machine in one run."""

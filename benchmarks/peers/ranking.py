@@ -1,0 +1,24 @@
+"""What every peer shares: the saved ranker and its answer as JSON.
+
+orjson writes the ranker's dataclasses as they are, the fastest way to JSON that Python has, so
+that what differs between the peers is the serving.
+"""
+
+import os
+from pathlib import Path
+
+import orjson
+
+from deployments.faq.ranker import FaqRanker, Ranking
+
+TOP_K = 10
+
+
+def load_ranker() -> FaqRanker:
+    """The ranker that the benchmark saved."""
+    return FaqRanker.load(Path(os.environ["BENCHMARK_MODEL"]))
+
+
+def encode(ranking: Ranking) -> bytes:
+    """`{"matches": [...], "matched": bool}`."""
+    return orjson.dumps(ranking)

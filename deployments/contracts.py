@@ -1,0 +1,90 @@
+"""What travels between the Router and the model deployments.
+
+Matches and predictions are encoded as JSON where they are made, in the model's own process, so
+that the Router, which every request passes, splices bytes and builds no objects.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Form(StrEnum):
+    """How a result is written: objects (version 1) or bare triples (the reference's routes)."""
+
+    OBJECTS = "objects"
+    TRIPLES = "triples"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """The model that made an answer: registry name, version, `sha256:` digest of its artifact."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to rank: at most `top_k` matches of at least `min_probability`."""
+
+    text: str
+    top_k: int
+    min_probability: float = 0.0
+    form: Form = Form.OBJECTS
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRanking:
+    """The matches of one question as a JSON array, best first."""
+
+    matches: bytes
+    matched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RankedBatch:
+    """The answers to one call, in the order of its questions; `inference_ms` is the whole call's.
+
+    `largest_match_bytes` bounds one encoded match, so that the caller can bound the next answer.
+    """
+
+    model: ModelIdentity
+    rankings: list[EncodedRanking]
+    inference_ms: float
+    largest_match_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One decoded picture: `pixels` is uint8 (height, width, 3), RGB."""
+
+    pixels: Any
+    top_k: int
+    form: Form = Form.OBJECTS
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrediction:
+    """The predictions for one picture as a JSON array, best first, and where its time went."""
+
+    predictions: bytes
+    queue_ms: float
+    inference_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one item of a call was not scored; its neighbours were."""
+
+    reason: str  # "overloaded", "deadline_passed" or "failed"
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifiedBatch:
+    """The answers to one call, in the order of its pictures."""
+
+    model: ModelIdentity
+    results: list[EncodedPrediction | Refusal]

@@ -1,0 +1,161 @@
+"""Rewrites a network for inference: fewer passes over memory, the same answers.
+
+Batch norm goes into the convolution before it. On a CPU, oneDNN then runs a convolution, the
+addition of the residual and the activation as one operation, on weights that are laid out for it
+once instead of at every call. Both are what `torch.compile` with freezing does, without its
+minutes of compilation. Networks that `torch.fx` cannot trace, and operations outside these
+patterns, stay as they are.
+"""
+
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.experimental.optimization import fuse
+from torch.fx.passes.shape_prop import ShapeProp
+
+# Activation modules and functions, with oneDNN's name for them and its arguments.
+_ACTIVATIONS: dict[Any, tuple[str, list[float]]] = {
+    nn.ReLU: ("relu", []),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
+    nn.functional.relu: ("relu", []),
+}
+_ADDITIONS = (operator.add, operator.iadd)
+
+
+def fold_batch_norm(network: nn.Module) -> nn.Module:
+    """Folds every batch norm that follows a convolution into it, in place.
+
+    Call it in float32: the products are rounded to the weights' precision. Returns the network
+    itself, without any change, if it cannot be traced.
+    """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return network
+    try:
+        return fuse(network, inplace=True)
+    except (fx.proxy.TraceError, TypeError):  # control flow that depends on the data
+        return network
+
+
+def fuse_convolutions(network: nn.Module, example: Tensor) -> nn.Module:
+    """Replaces the convolutions of a traced network on a CPU, and what follows them, by oneDNN's.
+
+    `example` is one input of the shape and type to come; only its number of pictures may change.
+    """
+    if not isinstance(network, fx.GraphModule) or not torch.backends.mkldnn.is_available():
+        return network
+    ShapeProp(network).propagate(example)
+    for node in list(network.graph.nodes):
+        if _is_plain_convolution(node, network):
+            _fuse(node, network)
+    network.graph.eliminate_dead_code()
+    network.delete_all_unused_submodules()
+    network.recompile()
+    return network
+
+
+class _Convolution(nn.Module):
+    """Convolution and activation in one operation, channels last."""
+
+    def __init__(
+        self, source: nn.Conv2d, shape: list[int], activation: tuple[str, list[float]]
+    ) -> None:
+        super().__init__()
+        padding, stride, dilation = map(list, (source.padding, source.stride, source.dilation))
+        self.shape = (padding, stride, dilation, source.groups)
+        self.weight = torch.ops.mkldnn._reorder_convolution_weight(
+            source.weight.detach().contiguous(memory_format=torch.channels_last),
+            *self.shape,
+            shape,
+        )
+        self.bias = None if source.bias is None else source.bias.detach()
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        name, arguments = self.activation
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *self.shape, name, arguments, ""
+        )
+        return result
+
+
+class _ResidualConvolution(_Convolution):
+    """Adds its result to `residual`, in place, before the activation."""
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:  # type: ignore[override]
+        name, arguments = self.activation
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(
+            residual, x, self.weight, self.bias, *self.shape, "add", 1.0, name, arguments, ""
+        )
+        return result
+
+
+def _fuse(node: fx.Node, network: fx.GraphModule) -> None:
+    chain, inputs = [node], [node.args[0]]
+    residual = _residual(node, network)
+    if residual is not None:
+        chain.append(_only_user(node))
+        inputs.append(residual)
+    activation = _activation(_only_user(chain[-1]), network)
+    if activation is not None:
+        chain.append(_only_user(chain[-1]))
+    kind = _Convolution if residual is None else _ResidualConvolution
+    source = network.get_submodule(str(node.target))
+    name = f"fused_{node.name}"
+    network.add_submodule(name, kind(source, _shape(node.args[0]), activation or ("none", [])))
+    with network.graph.inserting_before(chain[-1]):
+        fused = network.graph.call_module(name, tuple(inputs))
+    fused.meta = chain[-1].meta
+    chain[-1].replace_all_uses_with(fused)
+    for replaced in reversed(chain):
+        network.graph.erase_node(replaced)
+
+
+def _residual(node: fx.Node, network: fx.GraphModule) -> fx.Node | None:
+    """The other term, where the result is only added to a tensor that may be overwritten.
+
+    That is one which a fused convolution has just allocated, of the same shape, and which nobody
+    reads after the addition nor could have kept a view of.
+    """
+    addition = _only_user(node)
+    if addition is None or addition.target not in _ADDITIONS:
+        return None
+    others = [term for term in addition.args if term is not node]
+    if len(others) != 1 or not isinstance(other := others[0], fx.Node):
+        return None
+    readers = [user for user in other.users if user is not addition]
+    overwritable = (
+        _is_module(other, network, _Convolution)
+        and _shape(other) == _shape(node)
+        and all(_is_module(user, network, (nn.Conv2d, _Convolution)) for user in readers)
+        and all(user < addition for user in readers)
+    )
+    return other if overwritable else None
+
+
+def _activation(node: fx.Node | None, network: fx.GraphModule) -> tuple[str, list[float]] | None:
+    if node is None:
+        return None
+    if node.op == "call_module":
+        return _ACTIVATIONS.get(type(network.get_submodule(str(node.target))))
+    return _ACTIVATIONS.get(node.target)
+
+
+def _only_user(node: fx.Node) -> fx.Node | None:
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _is_module(node: fx.Node, network: fx.GraphModule, kind: Any) -> bool:
+    return node.op == "call_module" and isinstance(network.get_submodule(str(node.target)), kind)
+
+
+def _is_plain_convolution(node: fx.Node, network: fx.GraphModule) -> bool:
+    if not _is_module(node, network, nn.Conv2d):
+        return False
+    module = network.get_submodule(str(node.target))
+    return module.padding_mode == "zeros" and not isinstance(module.padding, str)
+
+
+def _shape(node: Any) -> list[int]:
+    return list(node.meta["tensor_meta"].shape)

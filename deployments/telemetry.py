@@ -1,0 +1,142 @@
+"""Metrics: counted in each replica with prometheus_client, merged on a scrape.
+
+Every Router replica and every model replica keeps its own registry. A scrape asks all of them,
+so that the answer does not depend on which replica gives it; each series carries its replica.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+Sample = tuple[str, dict[str, str], float]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric with its samples, in a form that travels between processes."""
+
+    name: str
+    documentation: str
+    kind: str
+    samples: tuple[Sample, ...]
+
+
+Report = tuple[str, str, list[Family]]
+"""What one replica counted: its deployment, its id, its metrics."""
+
+
+def snapshot(registry: CollectorRegistry) -> list[Family]:
+    """Every sample of a registry; the moments of creation are left out."""
+    return [
+        Family(
+            metric.name,
+            metric.documentation,
+            metric.type,
+            tuple(
+                (sample.name, sample.labels, sample.value)
+                for sample in metric.samples
+                if not sample.name.endswith("_created")
+            ),
+        )
+        for metric in registry.collect()
+    ]
+
+
+def exposition(replicas: Iterable[Report]) -> bytes:
+    """Prometheus text of many replicas."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Merged(list(replicas)))
+    return generate_latest(registry)
+
+
+class _Merged(Collector):
+    def __init__(self, replicas: Sequence[Report]):
+        self._replicas = replicas
+
+    def collect(self) -> Iterator[Metric]:
+        merged: dict[str, Metric] = {}
+        for deployment, replica, families in self._replicas:
+            for family in families:
+                metric = merged.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.kind)
+                )
+                for name, labels, value in family.samples:
+                    own = {**labels, "deployment": deployment, "replica": replica}
+                    metric.add_sample(name, own, value)
+        yield from merged.values()
+
+
+class Metrics:
+    """Everything that one replica counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "scoring_requests", "Requests answered", ["route", "status"], registry=self.registry
+        )
+        self._seconds = self._histogram(
+            "scoring_request_seconds", "Time from a request's start to its answer", "route"
+        )
+        self._queue = self._histogram(
+            "scoring_queue_seconds", "Longest wait of a batch's items", "model"
+        )
+        self._inference = self._histogram(
+            "scoring_inference_seconds", "Time of one inference", "model"
+        )
+        self._batch = self._histogram(
+            "scoring_batch_size", "Items in one batch", "model", BATCH_SIZES
+        )
+        self._waiting = Gauge(
+            "scoring_queue_waiting", "Items that wait now", ["model"], registry=self.registry
+        )
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def observe_request(self, route: str, status: int, seconds: float) -> None:
+        """Counts one answered request; `route` is one of the known routes, never a raw path."""
+        key = (route, status)
+        children = self._children.get(key)
+        if children is None:
+            children = (self._requests.labels(route, str(status)), self._seconds.labels(route))
+            self._children[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def report(self, deployment: str, replica: str) -> Report:
+        """Everything counted so far, to be sent to whoever scrapes."""
+        return deployment, replica, snapshot(self.registry)
+
+    def model(self, name: str) -> "ModelMetrics":
+        """What is counted for one model."""
+        return ModelMetrics(
+            self._queue.labels(name),
+            self._inference.labels(name),
+            self._batch.labels(name),
+            self._waiting.labels(name),
+        )
+
+    def _histogram(
+        self, name: str, meaning: str, label: str, buckets: Sequence[float] = SECONDS
+    ) -> Histogram:
+        return Histogram(name, meaning, [label], registry=self.registry, buckets=buckets)
+
+
+@dataclass(frozen=True)
+class ModelMetrics:
+    """What is counted for one model where its items are gathered into batches."""
+
+    queue: Histogram
+    inference: Histogram
+    batch: Histogram
+    waiting: Gauge
+
+    def observe_batch(self, size: int, queue_s: float, inference_s: float) -> None:
+        """Counts one batch: its items, the longest wait and the model's time (seconds)."""
+        self.batch.observe(size)
+        self.queue.observe(queue_s)
+        self.inference.observe(inference_s)

@@ -1,0 +1,76 @@
+"""The application: the Router in front, a deployment for each model behind it.
+
+A third model is a third folder in `deployments/` and one more `bind` in `build`.
+"""
+
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
+from ray.serve.deployment import Application
+
+from deployments.faq.deployment import FaqRankerDeployment
+from deployments.faq.load import QuestionsPolicy
+from deployments.image.deployment import ImageClassifierDeployment
+from deployments.registry import ModelVersion
+from serve_app.deployment import FAQ_RANKER, IMAGE_CLASSIFIER, ROUTER, RouterDeployment
+from serve_app.models import Models, registry_of
+from serve_app.settings import ImageSettings, Scaling, Settings
+
+MAX_ONGOING_REQUESTS = 10_000
+"""Ray Serve's own queues stay out of the way: our batchers bound what waits, and say so."""
+
+GRACEFUL_SHUTDOWN_S = 40
+"""Ray Serve asks for at least 35 s where clients reach replicas directly."""
+
+
+def build(settings: Settings, models: Models) -> Application:
+    """Binds the deployments that the registered models allow."""
+    registry = registry_of(settings)
+    faq, image = settings.faq, settings.image
+    ranker = serve.deployment(
+        name=FAQ_RANKER,
+        **_options(faq, faq.calls_per_replica, _questions_policy(faq.target_questions)),
+    )(FaqRankerDeployment).bind(models.faq, registry)
+    classifier = None
+    if isinstance(models.image, ModelVersion):
+        classifier = serve.deployment(
+            name=IMAGE_CLASSIFIER,
+            **_options(image, image.target_images, num_gpus=_gpus(image)),
+        )(ImageClassifierDeployment).bind(models.image, registry, image)
+    router = serve.deployment(
+        name=ROUTER, **_options(settings.router, settings.router.target_requests)
+    )(serve.ingress()(RouterDeployment))
+    return router.bind(settings, models, ranker, classifier)
+
+
+def _options(
+    scaling: Scaling,
+    target: int,
+    policy: AutoscalingPolicy | None = None,
+    num_gpus: float = 0,
+) -> dict[str, Any]:
+    return {
+        "ray_actor_options": {"num_cpus": scaling.num_cpus, "num_gpus": num_gpus},
+        "max_ongoing_requests": MAX_ONGOING_REQUESTS,
+        "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_S,
+        "autoscaling_config": AutoscalingConfig(
+            min_replicas=scaling.min_replicas,
+            initial_replicas=max(1, scaling.min_replicas),
+            max_replicas=scaling.max_replicas,
+            target_ongoing_requests=target,
+            policy=policy or AutoscalingPolicy(),
+        ),
+    }
+
+
+def _questions_policy(target: int) -> AutoscalingPolicy:
+    return AutoscalingPolicy(policy_function=QuestionsPolicy, policy_kwargs={"target": target})
+
+
+def _gpus(image: ImageSettings) -> float:
+    if image.num_gpus is not None:
+        return image.num_gpus
+    has_gpu = ray.is_initialized() and ray.cluster_resources().get("GPU", 0) >= 1
+    return 1.0 if has_gpu else 0.0

@@ -1,0 +1,37 @@
+"""Shows a growing log file on the terminal, across rotations."""
+
+import os
+import threading
+from pathlib import Path
+from typing import TextIO
+
+PERIOD_S = 0.2
+
+
+def follow(path: Path, stop: threading.Event, *, start: int | None = None) -> None:
+    """Prints what is appended to `path` until `stop` is set; begins at its end, or at `start`."""
+    file: TextIO | None = None
+    while not stop.is_set():
+        if file is None and path.exists():
+            file = path.open(encoding="utf-8")
+            file.seek(*((0, os.SEEK_END) if start is None else (start, os.SEEK_SET)))
+            start = 0  # what a rotation begins is read from its start
+        if file is not None:
+            text = file.read()
+            if text:
+                print(text, end="", flush=True)
+            elif _was_rotated(file, path):
+                file.close()
+                file = None
+                continue
+        stop.wait(PERIOD_S)
+    if file is not None:
+        print(file.read(), end="", flush=True)
+        file.close()
+
+
+def _was_rotated(file: TextIO, path: Path) -> bool:
+    try:
+        return not os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return True

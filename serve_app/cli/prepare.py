@@ -1,0 +1,115 @@
+"""Makes models and registers them: trains the FAQ ranker, fetches and checks image weights."""
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from deployments.faq.corpus import JAVASCRIPT, CorpusError, load_corpus
+from deployments.image.download import WeightsUnavailable, download_weights
+from deployments.image.weights import WeightsError, export_weights
+from deployments.registry import Registry
+from serve_app.models import (
+    CORPUS_TAG,
+    PREPROCESSING,
+    SOURCE_TAG,
+    Missing,
+    find_faq,
+    find_image,
+    registry_of,
+    source_digest,
+)
+from serve_app.settings import Settings
+
+FAILED = 1
+
+
+def prepare(settings: Settings) -> int:
+    """Makes what is missing; without weights and without a network the image model stays so."""
+    registry = registry_of(settings)
+    status = 0
+    if isinstance(find_faq(settings, registry), Missing):
+        status = train_faq(settings)
+    if status == 0 and isinstance(find_image(settings, registry), Missing):
+        status = _register_if_available(settings, registry)
+    return status
+
+
+def train_faq(settings: Settings) -> int:
+    """Trains on `faq.corpus` (the embedded questions by default), evaluates, registers."""
+    from deployments.faq.training import evaluate, train
+
+    try:
+        corpus = load_corpus(settings.faq.corpus or JAVASCRIPT)
+    except CorpusError as error:
+        return _fail(error)
+    _say(
+        f"training {settings.faq.model} on {corpus.name}: {len(corpus.faqs)} FAQs, "
+        f"{len(corpus.train)} duplicates"
+    )
+    ranker = train(corpus)
+    metrics: dict[str, float] = {}
+    if corpus.test:
+        metrics = {name: float(value) for name, value in asdict(evaluate(ranker, corpus)).items()}
+        _say("held out: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
+    with tempfile.TemporaryDirectory() as folder:
+        ranker.save(Path(folder))
+        version = registry_of(settings).register(
+            settings.faq.model,
+            Path(folder),
+            metrics=metrics,
+            parameters={"corpus": corpus.name, "faqs": str(len(corpus.faqs))},
+            tags={CORPUS_TAG: corpus.digest},
+            alias=settings.faq.alias,
+        )
+    _say(f"registered {version.name} version {version.version} ({version.digest[:19]})")
+    return 0
+
+
+def register_image(settings: Settings) -> int:
+    """Registers `image.weights`, or the architecture's published weights."""
+    try:
+        _register_image(settings, registry_of(settings))
+    except WeightsError as error:
+        return _fail(error)
+    return 0
+
+
+def _register_if_available(settings: Settings, registry: Registry) -> int:
+    try:
+        _register_image(settings, registry)
+    except WeightsUnavailable as error:
+        _say(f"no image model: {error}")
+    except WeightsError as error:
+        return _fail(error)
+    return 0
+
+
+def _register_image(settings: Settings, registry: Registry) -> None:
+    image = settings.image
+    weights = image.weights or download_weights(image.architecture, settings.data_dir / "downloads")
+    settings = settings.model_copy(update={"image": image.model_copy(update={"weights": weights})})
+    with tempfile.TemporaryDirectory() as folder:
+        config = export_weights(image.architecture, weights, Path(folder), preset=image.preset)
+        version = registry.register(
+            image.architecture,
+            Path(folder),
+            metrics={},
+            parameters={
+                "preset": config.preset,
+                PREPROCESSING: json.dumps(asdict(config.preprocessing)),
+            },
+            tags={SOURCE_TAG: source_digest(settings)},
+            alias=image.alias,
+        )
+    _say(f"registered {version.name} version {version.version} ({version.digest[:19]})")
+
+
+def _fail(error: Exception) -> int:
+    print(f"scoring: {error}", file=sys.stderr)
+    return FAILED
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,124 @@
+"""`scoring serve`: starts Ray and the application, shows the request log, stops both."""
+
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+
+from serve_app.cli.follow import follow
+from serve_app.configuration import Configuration
+from serve_app.fast_path import FAST_PATH, LOCAL
+from serve_app.models import Missing, Models, PreparationFailed, prepare
+from serve_app.settings import Settings
+
+READY_TIMEOUT_S = 600
+POLL_S = 0.2
+EXAMPLE_PICTURE = Path(__file__).parents[2] / "examples" / "picture.png"
+FEWEST_CPUS = 2
+"""What the replicas reserve together, which a machine with one core would not offer."""
+
+
+def serve(configuration: Configuration) -> int:
+    """Returns when a signal asks it to stop; everything that it started is stopped then."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    settings = configuration.settings
+    try:
+        models = prepare(configuration)
+    except PreparationFailed as error:
+        print(f"scoring: {error}", file=sys.stderr)
+        return 1
+    os.environ.update({**LOCAL, **os.environ, **FAST_PATH})
+    import ray
+
+    try:
+        _start(settings, models)
+        if not _wait_until_ready(settings, stop):
+            return 0 if stop.is_set() else 1
+        _welcome(settings, models)
+        follow(settings.log_file, stop)
+    finally:
+        print("stopping", flush=True)
+        ray.shutdown()
+    return 0
+
+
+def _start(settings: Settings, models: Models) -> None:
+    # Ray Serve reads the environment on import: not before the fast path's variables are set.
+    import ray
+    from ray import serve
+    from ray.serve.api import RunTarget
+
+    from serve_app.application import build
+
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        num_cpus=max(FEWEST_CPUS, os.cpu_count() or 1),
+        log_to_driver=False,
+        namespace="scoring",
+    )
+    serve.start(http_options={"host": settings.http.host, "port": settings.http.port})
+    serve.run_many(
+        [RunTarget(build(settings, models), name="scoring", route_prefix="/")],
+        wait_for_ingress_deployment_creation=True,
+        wait_for_applications_running=False,
+    )
+
+
+def _wait_until_ready(settings: Settings, stop: threading.Event) -> bool:
+    """Asks until every model has loaded or turned out to be broken."""
+    url = f"{_url(settings)}/readyz"
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    with httpx.Client(timeout=5, trust_env=False) as client:
+        while not stop.is_set() and time.monotonic() < deadline:
+            try:
+                answer = client.get(url)
+            except httpx.TransportError:
+                answer = None
+            # Before the router runs, Ray Serve answers 404 or 500 in its own words.
+            if answer is not None and answer.status_code == httpx.codes.OK:
+                return _report(answer.json())
+            stop.wait(POLL_S)
+    if not stop.is_set():
+        print(f"scoring: not ready after {READY_TIMEOUT_S} s; see Ray's logs", file=sys.stderr)
+    return False
+
+
+def _report(readiness: dict[str, list[dict[str, str]]]) -> bool:
+    for model in readiness["models"]:
+        version = f" version {model['version']}" if model["version"] else ""
+        print(f"{model['name']}{version}: {model['state']}")
+    return True
+
+
+def _welcome(settings: Settings, models: Models) -> None:
+    url = _url(settings)
+    question = shlex.quote('{"question": "How do I copy an array?", "top_k": 3}')
+    print(f"\nready on {url} (documentation: {url}/docs); try\n")
+    print(f"  curl -s {url}/v1/faq/rank -H 'content-type: application/json' -d {question}")
+    print(
+        f"  curl -s {url}/v1/images/classify?top_k=3 -H 'content-type: image/png' "
+        f"--data-binary @{shlex.quote(str(EXAMPLE_PICTURE))}"
+    )
+    print(f"  curl -s {url}/readyz\n")
+    if isinstance(models.image, Missing):
+        print(f"The image routes answer 503: {models.image.reason}\n")
+    print("One line a request follows; Ctrl-C stops everything.", flush=True)
+
+
+def _url(settings: Settings) -> str:
+    host = settings.http.host
+    # "Every interface" is no address to send a request to.
+    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return (
+        f"http://[{host}]:{settings.http.port}"
+        if ":" in host
+        else f"http://{host}:{settings.http.port}"
+    )

@@ -1,0 +1,82 @@
+"""The Ray Serve deployment of the Router: puts the parts together in one replica."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from deployments.contracts import ModelIdentity
+from deployments.registry import ModelVersion
+from deployments.telemetry import Metrics, Report
+from serve_app.faq_gateway import FaqGateway
+from serve_app.handles import ClassifierHandle, RankerHandle
+from serve_app.http.face import HttpFace
+from serve_app.http.routes import http_face
+from serve_app.image_gateway import ImageGateway
+from serve_app.models import Missing, Models, preprocessing_of
+from serve_app.observer import Observer
+from serve_app.readiness import ModelStatus, Readiness, State
+from serve_app.request_log import RequestLog
+from serve_app.scrape import Scrape
+from serve_app.settings import Settings
+
+ROUTER, FAQ_RANKER, IMAGE_CLASSIFIER = "Router", "FaqRanker", "ImageClassifier"
+
+
+class RouterDeployment:
+    """One replica of the HTTP router."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Models,
+        ranker: DeploymentHandle[Any],
+        classifier: DeploymentHandle[Any] | None,
+    ):
+        context = serve.get_replica_context()
+        self._settings = settings
+        self._replica = context.replica_id.unique_id
+        self._metrics = Metrics()
+        self._readiness = Readiness({"faq": _status(models.faq), "image": _status(models.image)})
+        self._faq = FaqGateway(
+            RankerHandle(ranker, self._replica), settings.faq, self._metrics.model("faq")
+        )
+        self._image: ImageGateway | None = None
+        if classifier is not None and isinstance(models.image, ModelVersion):
+            self._image = ImageGateway(
+                ClassifierHandle(classifier), preprocessing_of(models.image), settings.image
+            )
+        own = serve.get_deployment_handle(ROUTER, context.app_name)
+        self._scrape = Scrape([own] if classifier is None else [own, classifier])
+        observed = {"faq": FAQ_RANKER} | ({"image": IMAGE_CLASSIFIER} if classifier else {})
+        observer = Observer(context.app_name, observed, self._readiness, self._on_replicas)
+        self._watch = asyncio.get_running_loop().create_task(observer.watch())
+
+    def __serve_build_asgi_app__(self) -> HttpFace:
+        log = self._settings.log
+        return http_face(
+            faq=self._faq,
+            image=self._image,
+            readiness=self._readiness,
+            scrape=self._scrape,
+            settings=self._settings.http,
+            metrics=self._metrics,
+            log=RequestLog(Path(self._settings.log_file), max_bytes=log.max_bytes, files=log.files),
+        )
+
+    async def metrics(self) -> Report:
+        """What this replica counted."""
+        return self._metrics.report(ROUTER, self._replica)
+
+    def _on_replicas(self, key: str, replicas: int) -> None:
+        if key == "faq":
+            self._faq.set_replicas(replicas)
+
+
+def _status(version: ModelVersion | Missing) -> ModelStatus:
+    if isinstance(version, Missing):
+        return ModelStatus(version.name, None, State.UNAVAILABLE, version.reason)
+    identity = ModelIdentity(version.name, version.version, version.digest)
+    return ModelStatus(version.name, identity, State.LOADING)

@@ -1,0 +1,232 @@
+"""Every error that a client can meet, and its form on the wire (RFC 9457).
+
+    ScoringError
+    ├── MalformedJson            400  malformed_json
+    ├── NotFound                 404  not_found
+    ├── MethodNotAllowed         405  method_not_allowed
+    ├── BodyTooLarge             413  body_too_large
+    ├── UnsupportedMediaType     415  unsupported_media_type
+    ├── InvalidRequest           422  invalid_request
+    │   ├── MissingField              missing_field
+    │   ├── InvalidField              invalid_field
+    │   ├── UnknownField              unknown_field
+    │   ├── ContradictoryFields       contradictory_fields
+    │   ├── OutOfRange                out_of_range
+    │   ├── QuestionEmpty             question_empty
+    │   ├── QuestionTooLong           question_too_long
+    │   ├── InvalidBase64             invalid_base64
+    │   ├── InvalidMultipart          invalid_multipart
+    │   ├── NotAnImage                not_an_image
+    │   ├── ImageTruncated            image_truncated
+    │   ├── ImageTooManyPixels        image_too_many_pixels
+    │   └── ImageTooExtremeShape      image_too_extreme_shape
+    ├── Overloaded               429  overloaded
+    ├── InternalError            500  internal_error
+    ├── ModelUnavailable         503  model_unavailable
+    ├── ModelLoading             503  model_loading
+    └── DeadlinePassed           504  deadline_passed
+
+Handlers raise; `Problem.of` alone turns an error into an answer, so no handler picks a status.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+PROBLEM_TYPE_PREFIX = "urn:realtime-scoring:problem:"
+
+
+class ScoringError(Exception):
+    """An error with a stable code and an HTTP status. `detail` is written for the client."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int | None = None):
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.retry_after_s = retry_after_s
+
+    def problem(self) -> dict[str, Any]:
+        """The problem document (RFC 9457, section 3.1) with `code` and, where known, `field`."""
+        document: dict[str, Any] = {
+            "type": PROBLEM_TYPE_PREFIX + self.code,
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.field is not None:
+            document["field"] = self.field
+        return document
+
+    def headers(self) -> dict[str, str]:
+        """Headers that go with the answer: `Retry-After` (seconds) where waiting helps."""
+        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+
+
+class MalformedJson(ScoringError):
+    """The body is not JSON (RFC 8259) in UTF-8."""
+
+    status, code, title = 400, "malformed_json", "The body is not valid JSON"
+
+
+class NotFound(ScoringError):
+    """No such route."""
+
+    status, code, title = 404, "not_found", "There is nothing at this path"
+
+
+class MethodNotAllowed(ScoringError):
+    """The route exists, the method does not."""
+
+    status, code, title = 405, "method_not_allowed", "The route does not take this method"
+
+    def __init__(self, detail: str, *, allow: str):
+        super().__init__(detail)
+        self.allow = allow
+
+    def headers(self) -> dict[str, str]:
+        """`Allow`, which RFC 9110, section 15.5.6, demands."""
+        return {"allow": self.allow}
+
+
+class BodyTooLarge(ScoringError):
+    """The body is over the limit of its kind."""
+
+    status, code, title = 413, "body_too_large", "The body is over its limit"
+
+
+class UnsupportedMediaType(ScoringError):
+    """The route does not read this content type."""
+
+    status, code, title = 415, "unsupported_media_type", "The content type is not supported"
+
+
+class InvalidRequest(ScoringError):
+    """The body parses but says something that the route does not take."""
+
+    status, code, title = 422, "invalid_request", "The request is not valid"
+
+
+class MissingField(InvalidRequest):
+    """A required field or part is absent."""
+
+    code, title = "missing_field", "A required field is missing"
+
+
+class InvalidField(InvalidRequest):
+    """A field has the wrong type."""
+
+    code, title = "invalid_field", "A field has the wrong type"
+
+
+class UnknownField(InvalidRequest):
+    """A field that the route does not know."""
+
+    code, title = "unknown_field", "A field is unknown"
+
+
+class ContradictoryFields(InvalidRequest):
+    """Fields that exclude each other."""
+
+    code, title = "contradictory_fields", "Fields contradict each other"
+
+
+class OutOfRange(InvalidRequest):
+    """A number or a count outside its range."""
+
+    code, title = "out_of_range", "A value is out of range"
+
+
+class QuestionEmpty(InvalidRequest):
+    """A question without a visible character."""
+
+    code, title = "question_empty", "The question is empty"
+
+
+class QuestionTooLong(InvalidRequest):
+    """A question over 8,192 characters."""
+
+    code, title = "question_too_long", "The question is too long"
+
+
+class InvalidBase64(InvalidRequest):
+    """`image` is not base64 (RFC 4648, section 4)."""
+
+    code, title = "invalid_base64", "The image is not valid base64"
+
+
+class InvalidMultipart(InvalidRequest):
+    """A multipart body that does not parse (RFC 7578)."""
+
+    code, title = "invalid_multipart", "The multipart body is not valid"
+
+
+class NotAnImage(InvalidRequest):
+    """Bytes that are no picture in a supported format."""
+
+    code, title = "not_an_image", "The file is not an image"
+
+
+class ImageTruncated(InvalidRequest):
+    """A picture that ends early or is damaged."""
+
+    code, title = "image_truncated", "The image is truncated or damaged"
+
+
+class ImageTooManyPixels(InvalidRequest):
+    """A picture over the limit of pixels."""
+
+    code, title = "image_too_many_pixels", "The image has too many pixels"
+
+
+class ImageTooExtremeShape(InvalidRequest):
+    """A picture that is too long for its width."""
+
+    code, title = "image_too_extreme_shape", "The image has too extreme a shape"
+
+
+class Overloaded(ScoringError):
+    """More work waits than the service takes on."""
+
+    status, code, title = 429, "overloaded", "The service is overloaded"
+
+
+class InternalError(ScoringError):
+    """A fault of ours; the log has the trace, the client the request id."""
+
+    status, code, title = 500, "internal_error", "The service failed"
+
+
+class ModelUnavailable(ScoringError):
+    """The model is not there; `detail` says what is missing and how to supply it."""
+
+    status, code, title = 503, "model_unavailable", "The model is not available"
+
+
+class ModelLoading(ScoringError):
+    """The model is on its way."""
+
+    status, code, title = 503, "model_loading", "The model is still loading"
+
+
+class DeadlinePassed(ScoringError):
+    """The request's time ran out before it was scored."""
+
+    status, code, title = 504, "deadline_passed", "The deadline has passed"
+
+
+def error_classes(root: type[ScoringError] = ScoringError) -> Iterator[type[ScoringError]]:
+    """Every concrete error below `root`, parents first."""
+    for error in root.__subclasses__():
+        yield error
+        yield from error_classes(error)
+
+
+IMAGE_ERRORS: dict[str, type[InvalidRequest]] = {
+    error.code: error
+    for error in (NotAnImage, ImageTruncated, ImageTooManyPixels, ImageTooExtremeShape)
+}
+"""From the code of a decoding error to the error that the client gets."""

@@ -1,0 +1,120 @@
+"""The Router's side of FAQ ranking: gathers questions and sends them in few calls.
+
+A call to another process costs many times what one question costs, so the questions that wait
+while a call is in flight leave together in the next one. An idle service adds no wait.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deployments.batching import Batcher, BatchStats, Outcome, QueueFull
+from deployments.batching import DeadlinePassed as BatchDeadlinePassed
+from deployments.contracts import EncodedRanking, ModelIdentity, Question
+from deployments.telemetry import ModelMetrics
+from serve_app.backends import FaqBackend
+from serve_app.errors import DeadlinePassed, Overloaded
+from serve_app.settings import FaqSettings
+
+MESSAGE_BYTES = 2 * 1024 * 1024
+"""What one message between deployments may weigh: half of Ray Serve's smallest limit (4 MiB)."""
+
+UNKNOWN_MATCH_BYTES = 1024
+"""Assumed size of one encoded match until the ranker has said the largest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The ranking of one question: who made it, and where its time went."""
+
+    ranking: EncodedRanking
+    model: ModelIdentity
+    queue_ms: float
+    inference_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    ranking: EncodedRanking
+    model: ModelIdentity
+    inference_ms: float
+
+
+class FaqGateway:
+    """Submits questions to the ranker in gathered calls."""
+
+    def __init__(self, backend: FaqBackend, settings: FaqSettings, metrics: ModelMetrics):
+        self._backend = backend
+        self._calls_per_replica = settings.calls_per_replica
+        self._replicas = 1
+        self._match_bytes = UNKNOWN_MATCH_BYTES
+        self._metrics = metrics
+        metrics.waiting.set_function(lambda: self._batcher.waiting)
+        self._batcher: Batcher[Question, _Reply] = Batcher(
+            self._call,
+            max_batch_size=settings.max_batch_size,
+            max_batch_weight=MESSAGE_BYTES,
+            weigh=self._weigh,
+            max_queue=settings.max_queue,
+            concurrency=settings.calls_per_replica,
+            on_batch=self._observe,
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Questions that wait for a call."""
+        return self._batcher.waiting
+
+    def set_replicas(self, replicas: int) -> None:
+        """Lets the calls in flight grow with the ranker's replicas."""
+        self._replicas = max(1, replicas)
+        self._batcher.concurrency = self._calls_per_replica * self._replicas
+
+    async def rank(self, question: Question, deadline: float) -> Ranked:
+        """Ranks one question; `deadline` is a moment of the loop's clock.
+
+        Raises:
+            Overloaded: the queue is full.
+            DeadlinePassed: not ranked in time.
+            ScoringError: the ranker cannot answer.
+        """
+        try:
+            outcome = await self._batcher.submit(question, deadline=deadline)
+        except QueueFull as error:
+            raise Overloaded(
+                "too many questions are waiting", retry_after_s=math.ceil(error.retry_after_s)
+            ) from None
+        except BatchDeadlinePassed:
+            raise DeadlinePassed("the question was not ranked in time") from None
+        return _ranked(outcome)
+
+    async def rank_many(self, questions: Sequence[Question], deadline: float) -> list[Ranked]:
+        """Ranks all or fails as one: the first error, once every question has ended."""
+        tasks = [asyncio.ensure_future(self.rank(question, deadline)) for question in questions]
+        try:
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            # Nobody waits for the others any more: they must not reach the ranker.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+    async def _call(self, questions: list[Question]) -> Sequence[_Reply | Exception]:
+        held = self._batcher.waiting + self._batcher.running
+        batch = await self._backend.rank(questions, held / self._replicas)
+        self._match_bytes = batch.largest_match_bytes
+        return [_Reply(ranking, batch.model, batch.inference_ms) for ranking in batch.rankings]
+
+    def _weigh(self, question: Question) -> int:
+        # The heavier direction counts: the question going there, or its matches coming back.
+        return max(4 * len(question.text), question.top_k * self._match_bytes)
+
+    def _observe(self, stats: BatchStats) -> None:
+        self._metrics.observe_batch(stats.size, stats.queue_s, stats.run_s)
+
+
+def _ranked(outcome: Outcome[_Reply]) -> Ranked:
+    reply = outcome.value
+    return Ranked(reply.ranking, reply.model, outcome.queue_s * 1000, reply.inference_ms)

@@ -1,0 +1,30 @@
+"""The environment that Ray's processes need for Ray Serve's fast path.
+
+HAProxy in front, user code on the replica's own loop, gRPC between deployments. Ray Serve reads
+these variables when it is imported, in every process, so they are set before that: by
+`scoring serve` here, in the pod specification on Kubernetes.
+"""
+
+from collections.abc import Mapping
+
+GRPC_MESSAGE_BYTES = 64 * 1024 * 1024
+"""Most that one message between deployments may weigh. The gateways split far below it."""
+
+FAST_PATH: Mapping[str, str] = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(GRPC_MESSAGE_BYTES),
+}
+
+LOCAL: Mapping[str, str] = {
+    # One HAProxy thread is enough for one machine and leaves the cores to the models.
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    # No idle workers beside the replicas.
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def is_fast(environment: Mapping[str, str]) -> bool:
+    """Whether Ray Serve was, or will be, imported with the fast path."""
+    return all(environment.get(name) == "1" for name, value in FAST_PATH.items() if value == "1")

@@ -1,0 +1,63 @@
+"""The model deployments behind Ray Serve handles; Ray's errors become the application's."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from ray.exceptions import RayActorError, RayError, TaskCancelledError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from deployments.contracts import ClassifiedBatch, Picture, Question, RankedBatch
+from serve_app.errors import InternalError, ModelUnavailable, Overloaded
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+class RankerHandle:
+    """Calls the FAQ ranker's replicas."""
+
+    def __init__(self, handle: DeploymentHandle[Any], router: str):
+        self._rank = handle.options(method_name="rank")
+        self._router = router
+
+    async def rank(self, questions: Sequence[Question], held_per_replica: float) -> RankedBatch:
+        """See `FaqBackend.rank`."""
+        return await _call(lambda: self._rank.remote(questions, self._router, held_per_replica))
+
+
+class ClassifierHandle:
+    """Calls the image classifier's replicas."""
+
+    def __init__(self, handle: DeploymentHandle[Any]):
+        self._classify = handle.options(method_name="classify")
+
+    async def classify(self, pictures: Sequence[Picture], timeout_s: float) -> ClassifiedBatch:
+        """See `ImageBackend.classify`."""
+        return await _call(lambda: self._classify.remote(pictures, timeout_s))
+
+
+async def _call(call: Callable[[], Awaitable[R]]) -> R:
+    """Scoring changes nothing, so a call whose replica died is made once more."""
+    try:
+        return await call()
+    except RayActorError:
+        logger.warning("a replica died during a call; calling another one")
+    except (RayError, RayServeException) as error:
+        raise _translated(error) from error
+    try:
+        return await call()
+    except (RayError, RayServeException) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, BackPressureError):
+        return Overloaded("too many calls are waiting", retry_after_s=1)
+    if isinstance(error, (RayActorError, DeploymentUnavailableError)):
+        return ModelUnavailable("no replica of the model answers", retry_after_s=5)
+    if isinstance(error, TaskCancelledError):
+        return InternalError("the call was cancelled")
+    return InternalError("the model failed on this request")

@@ -1,0 +1,168 @@
+"""The outermost ASGI layer: request id, errors as problem documents, the request log, metrics.
+
+Every request ends here exactly once, whatever happens below: one answer, one line in the log.
+"""
+
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Router
+from starlette.types import Message, Receive, Scope, Send
+
+from deployments.contracts import ModelIdentity
+from deployments.telemetry import Metrics
+from serve_app.errors import (
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ScoringError,
+)
+from serve_app.request_log import RequestLog
+
+logger = logging.getLogger(__name__)
+
+RECORD = "scoring.record"
+REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+CLIENT_CLOSED = 499
+"""Logged where the client left before its answer; the number is nginx's."""
+
+QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/readyz/{model}", "/metrics"})
+"""Asked every few seconds by machines: counted, but not logged while they succeed."""
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """What is known of one request; the allow-list of what the log may hold."""
+
+    request_id: str
+    method: str
+    route: str = "unmatched"
+    status: int = 0
+    code: str | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    items: int = 0
+    model: ModelIdentity | None = None
+    timing: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request came."""
+        return (time.perf_counter() - self.started) * 1000
+
+    def line(self, total_ms: float) -> dict[str, Any]:
+        """The log line: never the question, the picture, a file name or a header."""
+        model = self.model
+        return {
+            "time": time.time(),
+            "request_id": self.request_id,
+            "method": self.method,
+            "route": self.route,
+            "status": self.status,
+            "code": self.code,
+            "request_bytes": self.request_bytes,
+            "response_bytes": self.response_bytes,
+            "items": self.items,
+            "model": model and model.name,
+            "version": model and model.version,
+            "digest": model and model.digest,
+            **self.timing,
+            "total_ms": round(total_ms, 3),
+        }
+
+
+class HttpFace:
+    """Wraps the routes; an ASGI application."""
+
+    def __init__(self, router: Router, metrics: Metrics, log: RequestLog):
+        self.router = router
+        self._metrics = metrics
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request (or the lifespan protocol)."""
+        if scope["type"] != "http":
+            await self.router(scope, receive, send)
+            return
+        scope["app"] = self  # with it, Starlette's router raises what it would answer in plain text
+        exchange = _Exchange(scope, send)
+        record = exchange.record
+        try:
+            await self.router(scope, receive, exchange.send)
+        except ClientDisconnect:
+            record.status = CLIENT_CLOSED
+        except ScoringError as error:
+            await exchange.fail(error)
+        except HTTPException as error:
+            await exchange.fail(_from_starlette(error, scope))
+        except Exception:
+            logger.exception("request %s failed", record.request_id)
+            await exchange.fail(InternalError("an unexpected error; quote the request id"))
+        finally:
+            self._finish(record)
+
+    def _finish(self, record: RequestRecord) -> None:
+        # Status 0: the task was cancelled before an answer, because the client left.
+        record.status = record.status or CLIENT_CLOSED
+        total_ms = record.elapsed_ms()
+        self._metrics.observe_request(record.route, record.status, total_ms / 1000)
+        if record.route not in QUIET_ROUTES or record.status >= 400:
+            self._log.write(record.line(total_ms))
+
+
+class _Exchange:
+    """One request's way out: adds the request id, remembers status and size."""
+
+    __slots__ = ("_id_header", "_send", "record")
+
+    def __init__(self, scope: Scope, send: Send):
+        request_id = _request_id(scope)
+        self._id_header = (b"x-request-id", request_id)
+        self._send = send
+        self.record = RequestRecord(request_id.decode("ascii"), scope["method"])
+        scope[RECORD] = self.record
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.record.status = message["status"]
+            message["headers"] = [*message["headers"], self._id_header]
+        else:
+            self.record.response_bytes += len(message.get("body", b""))
+        await self._send(message)
+
+    async def fail(self, error: ScoringError) -> None:
+        record = self.record
+        record.code = error.code
+        if record.status:
+            return  # the answer had begun; the connection ends with it
+        document = {**error.problem(), "instance": f"urn:request:{record.request_id}"}
+        body = orjson.dumps(document)
+        headers = [(b"content-type", b"application/problem+json")]
+        headers.append((b"content-length", str(len(body)).encode()))
+        headers += [(name.encode(), value.encode()) for name, value in error.headers().items()]
+        await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return uuid.uuid4().hex.encode()
+
+
+def _from_starlette(error: HTTPException, scope: Scope) -> ScoringError:
+    if error.status_code == 404:
+        return NotFound("see /docs for the routes")
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        return MethodNotAllowed(f"{scope['method']} is not allowed here", allow=allow)
+    return InvalidRequest(error.detail)

@@ -1,0 +1,181 @@
+"""The routes of the image scenario."""
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from deployments.contracts import Form
+from serve_app.errors import (
+    BodyTooLarge,
+    ContradictoryFields,
+    InvalidBase64,
+    InvalidField,
+    OutOfRange,
+    ScoringError,
+    UnknownField,
+    UnsupportedMediaType,
+)
+from serve_app.http.answers import json_answer, model_json, record_of
+from serve_app.http.bodies import Upload, read_body, read_uploads
+from serve_app.http.face import RequestRecord
+from serve_app.http.media import is_json, is_picture, media_type
+from serve_app.http.schemas import TOP_K_IMAGE, parse_image
+from serve_app.image_gateway import Classified, ImageGateway
+from serve_app.readiness import Readiness
+from serve_app.settings import HttpSettings
+
+DEFAULT_TOP_K = 5
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
+SCORE_TOP_K = 3
+BASE64_ENVELOPE_BYTES = 1024
+"""Room for the JSON around the base64 text of a picture."""
+
+
+class ImageRoutes:
+    """`/v1/images/classify` and `/image/score`; without a gateway both answer 503."""
+
+    def __init__(self, gateway: ImageGateway | None, readiness: Readiness, settings: HttpSettings):
+        self._gateway = gateway
+        self._readiness = readiness
+        self._settings = settings
+
+    async def classify(self, request: Request) -> Response:
+        """Classifies one picture, or each of several files."""
+        record = record_of(request, "/v1/images/classify")
+        top_k = _top_k(request)
+        declared = media_type(request)
+        if not (declared == "multipart/form-data" or is_json(declared) or is_picture(declared)):
+            raise UnsupportedMediaType("send image/*, multipart/form-data or application/json")
+        self._readiness.require("image")
+        if declared == "multipart/form-data":
+            uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
+            if len(uploads) > 1:
+                return await self._classify_many(uploads, top_k, record)
+            data = uploads[0].data
+        elif is_json(declared):
+            data = await self._base64(request)
+        else:
+            data = await read_body(request, self._settings.image_limit_bytes)
+        record.request_bytes = len(data)
+        result = (await self._run([data], top_k, record))[0]
+        if isinstance(result, ScoringError):
+            raise result
+        return json_answer(
+            {
+                "predictions": orjson.Fragment(result.predictions),
+                "model": model_json(result.model),
+                "timing": _note(record, [result]),
+            }
+        )
+
+    async def score(self, request: Request) -> Response:
+        """The three best classes of each field, as the reference implementation answers."""
+        record = record_of(request, "/image/score")
+        if media_type(request) != "multipart/form-data":
+            raise UnsupportedMediaType("send multipart/form-data")
+        self._readiness.require("image")
+        uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
+        fields = [upload.field for upload in uploads]
+        if twice := {field for field in fields if fields.count(field) > 1}:
+            raise ContradictoryFields("each field may carry one file", field=min(twice))
+        record.request_bytes = sum(len(upload.data) for upload in uploads)
+        files = [upload.data for upload in uploads]
+        results = await self._run(files, SCORE_TOP_K, record, Form.TRIPLES)
+        answer = {}
+        for field, result in zip(fields, results, strict=True):
+            if isinstance(result, ScoringError):
+                result.field = field
+                raise result
+            answer[field] = orjson.Fragment(result.predictions)
+        _note(record, [result for result in results if isinstance(result, Classified)])
+        return json_answer([answer, f"Computed in {record.elapsed_ms():.0f} ms"])
+
+    async def _classify_many(
+        self, uploads: Sequence[Upload], top_k: int, record: RequestRecord
+    ) -> Response:
+        record.request_bytes = sum(len(upload.data) for upload in uploads)
+        results = await self._run([upload.data for upload in uploads], top_k, record)
+        scored = [result for result in results if isinstance(result, Classified)]
+        identity = scored[0].model if scored else self._readiness.status("image").identity
+        return json_answer(
+            {
+                "results": [
+                    {"filename": upload.filename, **_outcome(result)}
+                    for upload, result in zip(uploads, results, strict=True)
+                ],
+                "model": identity and model_json(identity),
+                "timing": _note(record, scored),
+            }
+        )
+
+    async def _run(
+        self,
+        files: Sequence[bytes],
+        top_k: int,
+        record: RequestRecord,
+        form: Form = Form.OBJECTS,
+    ) -> list[Classified | ScoringError]:
+        record.items = len(files)
+        limit_bytes = self._settings.image_limit_bytes
+        deadline = asyncio.get_running_loop().time() + self._settings.deadline_s
+        small = [data for data in files if len(data) <= limit_bytes]
+        scored = iter(await self._require_gateway().classify(small, top_k, deadline, form))
+        return [
+            next(scored)
+            if len(data) <= limit_bytes
+            else BodyTooLarge(f"a picture may have {limit_bytes:,} bytes")
+            for data in files
+        ]
+
+    def _require_gateway(self) -> ImageGateway:
+        if self._gateway is None:
+            raise RuntimeError("the image model is deployed but the router has no way to it")
+        return self._gateway
+
+    async def _base64(self, request: Request) -> bytes:
+        limit_bytes = self._settings.image_limit_bytes
+        body = await read_body(request, limit_bytes * 4 // 3 + BASE64_ENVELOPE_BYTES)
+        try:
+            return base64.b64decode(parse_image(body).image, validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidBase64("image must be base64 (RFC 4648)", field="image") from None
+
+
+def _top_k(request: Request) -> int:
+    for name in request.query_params:
+        if name != "top_k":
+            raise UnknownField(f"{name} is not a parameter of this route", field=name)
+    values = request.query_params.getlist("top_k")
+    if not values:
+        return DEFAULT_TOP_K
+    if len(values) > 1:
+        raise ContradictoryFields("top_k is given twice", field="top_k")
+    if not WHOLE_NUMBER.fullmatch(values[0]):
+        raise InvalidField("top_k must be a whole number", field="top_k")
+    if not 1 <= int(values[0]) <= TOP_K_IMAGE:
+        raise OutOfRange(f"top_k must be 1 to {TOP_K_IMAGE}", field="top_k")
+    return int(values[0])
+
+
+def _outcome(result: Classified | ScoringError) -> dict[str, Any]:
+    if isinstance(result, ScoringError):
+        return {"problem": result.problem()}
+    return {"predictions": orjson.Fragment(result.predictions)}
+
+
+def _note(record: RequestRecord, scored: Sequence[Classified]) -> dict[str, float]:
+    if scored:
+        record.model = scored[0].model
+    record.timing = {
+        "decode_ms": round(max((item.decode_ms for item in scored), default=0.0), 3),
+        "queue_ms": round(max((item.queue_ms for item in scored), default=0.0), 3),
+        "inference_ms": round(max((item.inference_ms for item in scored), default=0.0), 3),
+    }
+    return {**record.timing, "total_ms": round(record.elapsed_ms(), 3)}

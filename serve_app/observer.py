@@ -1,0 +1,78 @@
+"""Watches the model deployments, so that readiness and the calls in flight follow them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.schema import (
+    ApplicationStatusOverview,
+    DeploymentStatusOverview,
+    ServeStatus,
+)
+
+from serve_app.readiness import Readiness, State
+
+logger = logging.getLogger(__name__)
+
+PERIOD_S = 1.0
+RUNNING = "RUNNING"
+BROKEN = frozenset({"UNHEALTHY", "DEPLOY_FAILED"})
+
+
+class Observer:
+    """Asks Ray Serve for the state of each deployment, once a period."""
+
+    def __init__(
+        self,
+        application: str,
+        deployments: Mapping[str, str],
+        readiness: Readiness,
+        on_replicas: Callable[[str, int], None],
+    ):
+        self._application = application
+        self._deployments = deployments
+        self._readiness = readiness
+        self._on_replicas = on_replicas
+
+    async def watch(self) -> None:
+        """Looks for as long as the replica lives; a failed look is logged and made again."""
+        while True:
+            try:
+                self.note(await asyncio.to_thread(serve.status))
+            except RayError as error:
+                logger.warning("the state of the deployments is unknown: %s", error)
+            await asyncio.sleep(PERIOD_S)
+
+    def note(self, status: ServeStatus) -> None:
+        """Passes on what one look saw."""
+        application = status.applications.get(self._application)
+        if application is None:
+            return
+        for key, name in self._deployments.items():
+            self._note_deployment(key, application, name)
+
+    def _note_deployment(self, key: str, application: ApplicationStatusOverview, name: str) -> None:
+        deployment = application.deployments.get(name)
+        if deployment is None:
+            return
+        self._readiness.set_state(key, state_of(deployment))
+        self._on_replicas(key, _running(deployment))
+
+
+def state_of(deployment: DeploymentStatusOverview) -> State:
+    """A model's state from its deployment's: what can answer is ready, whatever else goes on."""
+    if _running(deployment):
+        return State.READY
+    status = str(deployment.status.value)
+    if status in BROKEN:
+        return State.UNAVAILABLE
+    starting = sum(deployment.replica_states.values())
+    return State.SCALED_TO_ZERO if status == "HEALTHY" and not starting else State.LOADING
+
+
+def _running(deployment: DeploymentStatusOverview) -> int:
+    return sum(
+        count for state, count in deployment.replica_states.items() if str(state.value) == RUNNING
+    )

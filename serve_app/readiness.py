@@ -1,0 +1,71 @@
+"""Which models can answer: told apart from whether the process lives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from deployments.contracts import ModelIdentity
+from serve_app.errors import ModelLoading, ModelUnavailable
+
+LOADING_RETRY_S = 5
+
+
+class State(StrEnum):
+    """A model's readiness."""
+
+    LOADING = "loading"
+    READY = "ready"
+    UNAVAILABLE = "unavailable"
+    SCALED_TO_ZERO = "scaled_to_zero"
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """One model: its name, which version serves (None where there is none), its state.
+
+    `reason` says what is missing and how to supply it, without paths.
+    """
+
+    name: str
+    identity: ModelIdentity | None
+    state: State
+    reason: str = ""
+
+    @property
+    def can_answer(self) -> bool:
+        """A model that was scaled to zero answers too, once a replica has started."""
+        return self.state in (State.READY, State.SCALED_TO_ZERO)
+
+
+class Readiness:
+    """The states of all models; the observer of the deployments keeps it current."""
+
+    def __init__(self, models: Mapping[str, ModelStatus]):
+        self._models = dict(models)
+
+    def set_state(self, key: str, state: State, reason: str = "") -> None:
+        """Notes what the observer saw; a model that was never deployed stays unavailable."""
+        status = self._models[key]
+        if status.identity is not None:
+            self._models[key] = replace(status, state=state, reason=reason)
+
+    def status(self, key: str) -> ModelStatus:
+        """One model's status."""
+        return self._models[key]
+
+    def all(self) -> list[ModelStatus]:
+        """Every model's status."""
+        return list(self._models.values())
+
+    def require(self, key: str) -> None:
+        """Refuses work for a model that cannot answer.
+
+        Raises:
+            ModelUnavailable: it is missing or broken.
+            ModelLoading: it is on its way.
+        """
+        status = self._models[key]
+        if status.state is State.UNAVAILABLE:
+            raise ModelUnavailable(status.reason or f"the {key} model failed to start")
+        if status.state is State.LOADING:
+            raise ModelLoading(f"the {key} model is loading", retry_after_s=LOADING_RETRY_S)

@@ -1,0 +1,174 @@
+"""Every setting of the service: its meaning, its range and its default.
+
+One frozen object, built once by the entry point (`serve_app.configuration`) and passed down.
+Unknown keys are refused, because Ray Serve's own configuration drops them without a word.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+KIB = 1024
+MIB = 1024 * KIB
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpSettings(Section):
+    """The front door."""
+
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; loopback unless said otherwise"
+    )
+    port: int = Field(8000, ge=1, le=65535, description="port to listen on")
+    question_limit_bytes: Count = Field(128 * KIB, description="largest body with one question")
+    questions_limit_bytes: Count = Field(4 * MIB, description="largest body with many questions")
+    image_limit_bytes: Count = Field(10 * MIB, description="largest picture")
+    multipart_limit_bytes: Count = Field(64 * MIB, description="largest multipart body")
+    deadline_s: float = Field(30.0, gt=0, le=3600, description="time a request may take")
+
+
+class Scaling(Section):
+    """How many replicas a deployment has, and what each reserves."""
+
+    min_replicas: int = Field(1, ge=0, description="fewest replicas; 0 scales to zero when idle")
+    max_replicas: Count = Field(4, description="most replicas")
+    num_cpus: float = Field(0.5, ge=0, description="CPUs that one replica reserves")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Scaling":
+        if self.min_replicas > self.max_replicas:
+            raise ValueError("min_replicas is above max_replicas")
+        return self
+
+
+class RouterSettings(Scaling):
+    """The HTTP router's replicas."""
+
+    min_replicas: int = Field(1, ge=1, description="fewest replicas")
+    num_cpus: float = Field(0.25, ge=0, description="CPUs that one replica reserves")
+    target_requests: Count = Field(
+        200, description="requests in flight that one replica should have"
+    )
+
+
+class FaqSettings(Scaling):
+    """The FAQ ranker."""
+
+    model: str = Field("faq", min_length=1, description="name of the model in the registry")
+    alias: str = Field("champion", min_length=1, description="alias of the version to serve")
+    corpus: Path | None = Field(
+        None,
+        description="TSV folder to train on; without one the registered model is served, and "
+        "where there is none, one trained on the embedded JavaScript questions",
+    )
+    max_batch_size: Count = Field(64, description="most questions in one call to a ranker")
+    max_queue: Count = Field(2048, description="questions that may wait in one router")
+    calls_per_replica: Count = Field(2, description="calls in flight for each ranker replica")
+    target_questions: Count = Field(
+        64, description="questions waiting and running that one replica should have"
+    )
+
+
+class ImageSettings(Scaling):
+    """The image classifier."""
+
+    architecture: str = Field("resnet152", min_length=1, description="torchvision architecture")
+    weights: Path | None = Field(
+        None,
+        description="state dict (.pth or .safetensors) to serve; without one the registered "
+        "model, and where there is none, torchvision's published weights",
+    )
+    preset: str | None = Field(
+        None,
+        description="torchvision weights entry whose transforms and labels apply, such as "
+        "IMAGENET1K_V2; recognised from the file where it is a published one",
+    )
+    alias: str = Field("champion", min_length=1, description="alias of the version to serve")
+    device: str = Field("auto", min_length=1, description="auto, cpu, cuda or cuda:N")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="number format of the forward pass"
+    )
+    num_cpus: float = Field(1.0, ge=0, description="CPUs that one replica reserves")
+    num_gpus: float | None = Field(
+        None, ge=0, description="GPUs that one replica reserves; 1 where the cluster has one"
+    )
+    max_batch_size: Count = Field(8, description="most pictures in one forward pass")
+    max_queue: Count = Field(256, description="pictures that may wait in one replica")
+    target_images: Count = Field(16, description="pictures in flight that one replica should have")
+    decode_threads: Count = Field(2, description="threads that decode pictures in one router")
+    max_pixels: Count = Field(50_000_000, description="most pixels of a picture")
+    max_aspect_ratio: float = Field(20.0, ge=1, description="most extreme long side : short side")
+
+
+class RegistrySettings(Section):
+    """The model registry."""
+
+    uri: str | None = Field(
+        None, description="MLflow registry URI; without one, SQLite in the data folder"
+    )
+
+
+class LogSettings(Section):
+    """The request log."""
+
+    max_bytes: int = Field(64 * MIB, ge=4 * KIB, description="size at which the log is rotated")
+    files: Count = Field(5, description="rotated files that are kept")
+
+
+class Settings(Section):
+    """All settings. Flat keys (`image.architecture`) are nested before validation."""
+
+    data_dir: Path = Field(
+        Path(".scoring"), description="folder for registry, models, downloads and logs"
+    )
+    http: HttpSettings = HttpSettings()
+    router: RouterSettings = RouterSettings()
+    faq: FaqSettings = FaqSettings()
+    image: ImageSettings = ImageSettings()
+    registry: RegistrySettings = RegistrySettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest(cls, data: Any) -> Any:
+        return nest(data) if isinstance(data, dict) else data
+
+    @property
+    def log_file(self) -> Path:
+        """The request log, one JSON object a line."""
+        return self.data_dir / "logs" / "requests.jsonl"
+
+    @property
+    def registry_uri(self) -> str:
+        """The registry's URI, with the local default filled in."""
+        return self.registry.uri or f"sqlite:///{self.data_dir / 'registry.db'}"
+
+
+def nest(flat: dict[str, Any]) -> dict[str, Any]:
+    """`{"image.weights": x}` to `{"image": {"weights": x}}`; nested mappings pass unchanged.
+
+    Raises:
+        ValueError: a key is given twice, flat and nested.
+    """
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        section, dot, field = str(key).partition(".")
+        fresh = {field: value} if dot else value
+        present = nested.get(section)
+        if isinstance(present, dict) and isinstance(fresh, dict):
+            if twice := present.keys() & fresh.keys():
+                raise ValueError(f"{section}.{min(twice)} is given twice")
+            nested[section] = {**present, **fresh}
+        elif section in nested:
+            raise ValueError(f"{key} is given twice")
+        else:
+            nested[section] = fresh
+    return nested
