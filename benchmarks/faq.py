@@ -13,12 +13,12 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.environments import WORK, versions
-from benchmarks.payloads import TOP_K, Payloads, corpus, expected_rankings, questions
-from benchmarks.ranker_peers import PATH, TAKES_LISTS, ranker_peers
+from benchmarks.payloads import TOP_K, corpus, expected_rankings, questions
+from benchmarks.ranker_peers import PATH, ranker_peers
 from benchmarks.report import APPLICATION, Goal, Report, Row
 from benchmarks.rounds import Findings, Options, measure_server, own_sizes
 from benchmarks.servers import Server, application
-from deployments.faq.ranker import FaqRanker, Ranking
+from deployments.faq.ranker import FaqRanker
 from deployments.faq.training import train
 
 FRAMEWORKS = ("LitServe", "BentoML", "MLServer")
@@ -41,7 +41,7 @@ def run(options: Options, command: str) -> Report:
         print(f"round {number + 1} of {options.rounds}", flush=True)
         alone.append(alone_p50_ms(ranker, texts))
         for server in servers:
-            payloads = _payloads(server, texts, expected)
+            payloads = questions(server, texts, expected)
             sizes = own_sizes(options.connections)
             measure_server(server, payloads, sizes, options, findings)
     return _report(options, command, findings, statistics.median(alone), source)
@@ -97,10 +97,6 @@ def _servers(corpus_folder: Path, model: Path, options: Options) -> list[Server]
     forget_application()
     every = [application_server(corpus_folder), *ranker_peers(model)]
     return [server for server in every if options.wants(server.name)]
-
-
-def _payloads(server: Server, texts: Sequence[str], expected: Sequence[Ranking]) -> Payloads:
-    return questions(server.path, texts, expected, as_list=server.name in TAKES_LISTS)
 
 
 def _report(

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.environments import ROOT
 from benchmarks.load import request_bytes
+from benchmarks.servers import Form, Server
 from deployments.faq.corpus import JAVASCRIPT, Corpus, load_corpus
 from deployments.faq.ranker import FaqRanker, Ranking
 
@@ -45,13 +46,10 @@ def photographs() -> list[Path]:
     return sorted((shared_data() / "images" / "labelled").glob("*.png"))
 
 
-def questions(
-    path: str, texts: Sequence[str], expected: Sequence[Ranking], *, as_list: bool
-) -> Payloads:
-    """One question a request; `as_list` wraps it for routes that only take lists."""
-    bodies = [{"questions": [text]} if as_list else {"question": text} for text in texts]
-    requests = tuple(_json_request(path, body) for body in bodies)
-    return Payloads(requests, lambda index, body: is_ranking(body, expected[index]))
+def questions(server: Server, texts: Sequence[str], expected: Sequence[Ranking]) -> Payloads:
+    """One question a request, in the server's own form."""
+    requests = tuple(_json_request(server.path, _question(server.form, text)) for text in texts)
+    return Payloads(requests, lambda index, body: is_ranking(server.form, body, expected[index]))
 
 
 def expected_rankings(ranker: FaqRanker, texts: Sequence[str]) -> list[Ranking]:
@@ -59,56 +57,61 @@ def expected_rankings(ranker: FaqRanker, texts: Sequence[str]) -> list[Ranking]:
     return ranker.rank_many(texts, [TOP_K] * len(texts))
 
 
-def is_ranking(body: bytes, expected: Ranking) -> bool:
-    """Whether an answer, or a list of one, has the same best FAQ and the same probabilities."""
-    answer = _parse(body)
-    if isinstance(answer, list) and len(answer) == 1:
-        answer = answer[0]
-    matches = answer.get("matches") if isinstance(answer, dict) else None
-    if not isinstance(matches, list) or len(matches) != len(expected.matches):
-        return False
+def is_ranking(form: Form, body: bytes, expected: Ranking) -> bool:
+    """Whether an answer has the expected best FAQ, and the same probability at every rank."""
     try:
-        return matches[0]["id"] == expected.matches[0].id and all(
-            abs(match["probability"] - right.probability) < TOLERANCE
-            for match, right in zip(matches, expected.matches, strict=True)
+        matches = _ranking(form, json.loads(body))["matches"]
+        return (
+            len(matches) == len(expected.matches)
+            and matches[0]["id"] == expected.matches[0].id
+            and all(
+                abs(match["probability"] - right.probability) < TOLERANCE
+                for match, right in zip(matches, expected.matches, strict=True)
+            )
         )
-    except (KeyError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return False
 
 
-def raw_pictures(path: str, files: Sequence[Path], expected: Sequence[int]) -> Payloads:
-    """One picture a request, as it lies on the disk."""
-    requests = tuple(
-        request_bytes(path, file.read_bytes(), "application/octet-stream") for file in files
-    )
-    return Payloads(
-        requests,
-        lambda index, body: _first_class(_parse(body)) == expected[index],
-    )
+def pictures(server: Server, files: Sequence[Path], expected: Sequence[int]) -> Payloads:
+    """One picture a request: as it lies on the disk, or as LitServe's example takes it."""
+    requests = tuple(_picture(server, file.read_bytes()) for file in files)
+    return Payloads(requests, lambda index, body: is_class(server.form, body, expected[index]))
 
 
-def base64_pictures(path: str, files: Sequence[Path], expected: Sequence[int]) -> Payloads:
-    """One picture a request, as LitServe's example takes it."""
-    texts = [base64.b64encode(file.read_bytes()).decode("ascii") for file in files]
-    requests = tuple(_json_request(path, {"image_data": text}) for text in texts)
-    return Payloads(
-        requests,
-        lambda index, body: _parse(body) == {"output": expected[index]},
-    )
-
-
-def _first_class(answer: Any) -> int | None:
+def is_class(form: Form, body: bytes, expected: int) -> bool:
+    """Whether an answer names the expected class first."""
     try:
-        return int(answer["predictions"][0]["class_index"])
-    except (KeyError, IndexError, TypeError):
-        return None
+        answer = json.loads(body)
+        if form == "base64":
+            return bool(answer["output"] == expected)
+        return bool(answer["predictions"][0]["class_index"] == expected)
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
-def _parse(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
+def _question(form: Form, text: str) -> dict[str, Any]:
+    if form == "list":
+        return {"questions": [text]}
+    if form == "tensor":
+        tensor = {"name": "question", "shape": [1, 1], "datatype": "BYTES", "data": [text]}
+        return {"inputs": [tensor]}
+    return {"question": text}
+
+
+def _ranking(form: Form, answer: Any) -> Any:
+    if form == "list":
+        return answer[0]
+    if form == "tensor":
+        return json.loads(answer["outputs"][0]["data"][0])
+    return answer
+
+
+def _picture(server: Server, content: bytes) -> bytes:
+    if server.form == "base64":
+        text = base64.b64encode(content).decode("ascii")
+        return _json_request(server.path, {"image_data": text})
+    return request_bytes(server.path, content, "application/octet-stream")
 
 
 def _json_request(path: str, body: Mapping[str, Any]) -> bytes:

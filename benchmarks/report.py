@@ -17,7 +17,10 @@ APPLICATION = "application"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One server in one round, at one number of connections; NaN where nothing was answered."""
+    """One server in one round; NaN where nothing was answered.
+
+    `connections` is 0 for what is no server: a loop in its own process.
+    """
 
     name: str
     family: str
@@ -90,6 +93,7 @@ def summarise(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
         for each in groups.values()
         if each[0].family == APPLICATION
     }
+    own[0] = own[max(own)] if own else math.nan
     return tuple(_row(each, own.get(each[0].connections, math.nan)) for each in groups.values())
 
 
@@ -140,22 +144,26 @@ def save(report: Report, folder: Path) -> list[Path]:
 
 
 def plot(report: Report, target: Path) -> None:
-    """Throughput and latency as bars, one row of panels for each number of connections."""
+    """Throughput and latency as bars, a row of panels for each number of connections.
+
+    Loops, which have none, stand beside the servers with the most.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    counts = sorted({row.connections for row in report.rows}, reverse=True)
+    counts = sorted({row.connections for row in report.rows} - {0}, reverse=True) or [0]
     figure, grid = pyplot.subplots(
         len(counts), 2, figsize=(12, 0.8 + 3.2 * len(counts)), squeeze=False, layout="constrained"
     )
     for (left, right), connections in zip(grid, counts, strict=True):
-        rows = [row for row in reversed(report.rows) if row.connections == connections]
+        shown = {connections, 0} if connections == counts[0] else {connections}
+        rows = [row for row in reversed(report.rows) if row.connections in shown]
         names = [row.name for row in rows]
         colours = ["tab:blue" if row.family == APPLICATION else "silver" for row in rows]
         left.barh(names, [row.requests_per_s for row in rows], color=colours)
-        left.set_title(f"requests/s, {connections} connection{'s' * (connections > 1)}")
+        left.set_title(f"requests/s, {_connections(connections)}")
         right.barh(names, [row.p99_ms for row in rows], color="lightgrey", label="p99")
         right.barh(names, [row.p50_ms for row in rows], color="dimgrey", label="p50")
         right.set_yticks([])
@@ -204,7 +212,7 @@ def _table(rows: Sequence[Row]) -> str:
     lines += [
         [
             row.name,
-            str(row.connections),
+            str(row.connections or "-"),
             _figure(row.requests_per_s),
             _figure(row.p50_ms),
             _figure(row.p99_ms),
@@ -214,6 +222,10 @@ def _table(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _connections(count: int) -> str:
+    return f"{count} connection{'s' * (count > 1)}" if count else "a loop, no server"
 
 
 def _goal(goal: Goal) -> str:

@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from benchmarks import processes
 from benchmarks.environments import ROOT, WORK, python_of
 
 PORT_MARKS = ("{port}", "{port2}", "{port3}")
 """Replaced by free ports in a server's command and environment."""
+
+
+Form = Literal["question", "list", "tensor", "picture", "base64"]
 
 
 class ServerError(RuntimeError):
@@ -26,6 +30,7 @@ class ServerError(RuntimeError):
 class Server:
     """How to start a server and where it answers.
 
+    `form` is the shape of its requests and answers (`benchmarks.payloads`);
     `peer` names the environment whose Python runs the command; without one it is a program.
     """
 
@@ -34,6 +39,7 @@ class Server:
     command: tuple[str, ...]
     path: str
     ready_path: str
+    form: Form = "question"
     peer: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     start_limit_s: float = 180.0
@@ -53,7 +59,7 @@ class Running:
         return processes.descendants(os.getpid()) - self.processes_before
 
 
-def application(*settings: str, path: str, ready_path: str) -> Server:
+def application(*settings: str, path: str, ready_path: str, form: Form = "question") -> Server:
     """This project's own server, with a data folder of its own.
 
     It inherits no `SCORING_*` variable: a user's settings would change what is measured.
@@ -66,6 +72,7 @@ def application(*settings: str, path: str, ready_path: str) -> Server:
         command=(command, "serve", *own),
         path=path,
         ready_path=ready_path,
+        form=form,
         start_limit_s=600.0,
     )
 

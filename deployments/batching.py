@@ -28,7 +28,7 @@ SWEEP_INTERVAL_S = 0.002
 DRAIN_SMOOTHING = 0.2
 
 
-class QueueFull(RuntimeError):  # noqa: N818 - says what is the case, as asyncio.QueueFull does
+class QueueFull(RuntimeError):
     """As many items wait as the queue holds.
 
     `retry_after_s` is how long these need at the pace of the latest batches, at least 1.
@@ -39,15 +39,15 @@ class QueueFull(RuntimeError):  # noqa: N818 - says what is the case, as asyncio
         self.retry_after_s = retry_after_s
 
 
-class DeadlinePassed(TimeoutError):  # noqa: N818
+class DeadlinePassed(TimeoutError):
     """The item's deadline came before its result."""
 
 
-class BatcherClosed(RuntimeError):  # noqa: N818
+class BatcherClosed(RuntimeError):
     """The batcher takes no new items."""
 
 
-class BatchFailed(RuntimeError):  # noqa: N818
+class BatchFailed(RuntimeError):
     """The batch ended without usable results: cancelled, or not one result for each item."""
 
 

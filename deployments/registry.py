@@ -11,81 +11,51 @@ for digests, local folders, or questions to a local registry whose answer is rem
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from sqlite3 import Error as SqliteError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from deployments import registry_records as records
 from deployments.registry_answers import ABSENT, Answers
-from deployments.registry_client import connect, database_of, exclusive, refusals, says_absent
+from deployments.registry_artifacts import (
+    MODEL_FILE,
+    DigestMismatch,
+    RegistryError,
+    exclusive,
+    folder_digest,
+    install,
+    verify,
+)
+from deployments.registry_client import connect, database_of, refusals
+from deployments.registry_records import ModelVersion
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.entities.model_registry import ModelVersion as Record
     from mlflow.tracking import MlflowClient
+
+__all__ = [
+    "DigestMismatch",
+    "ModelNotFound",
+    "ModelVersion",
+    "Registry",
+    "RegistryError",
+    "folder_digest",
+]
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 ALIAS_NAME = re.compile(r"(?!latest$|[vV]\d+$)[A-Za-z][A-Za-z0-9_-]{0,99}")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-DIGEST_TAG = "digest"
-ALIAS_TAG = "alias."
-MODEL_FILE = "MLmodel"
 ARTIFACT = "model"
-CHUNK_BYTES = 1 << 20
 
 
-class RegistryError(RuntimeError):
-    """The registry cannot do what was asked; the message says why."""
-
-
-class ModelNotFound(RegistryError):  # noqa: N818
+class ModelNotFound(RegistryError):
     """No such model, alias or version."""
-
-
-class DigestMismatch(RegistryError):  # noqa: N818
-    """An artifact folder is not the one that was registered."""
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """One registered version; `digest` is `sha256:...` of its folder, `source` the folder's URI."""
-
-    name: str
-    version: str
-    digest: str
-    alias: str | None
-    source: str
-    metrics: Mapping[str, float]
-    parameters: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
-def folder_digest(folder: Path) -> str:
-    """`sha256:...` over the paths and contents of a folder's files, in order of their paths.
-
-    MLflow's own MLmodel file at the top does not count. Raises RegistryError without any file.
-    """
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-    names = sorted(name for name, path in files.items() if path.is_file() and name != MODEL_FILE)
-    if not names:
-        raise RegistryError(f"{folder} is not a folder with files")
-    digest = hashlib.sha256()
-    for name in names:
-        encoded = name.encode(errors="surrogateescape")
-        digest.update(f"{len(encoded)} {files[name].stat().st_size}\n".encode() + encoded)
-        with files[name].open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-    return f"sha256:{digest.hexdigest()}"
 
 
 class Registry:
@@ -93,19 +63,22 @@ class Registry:
 
     `uri` is `sqlite:///FILE` (created when missing) or what MLflow takes: `http(s)://`,
     `azureml://`. Beside a SQLite file, artifacts are kept below `artifacts`; `cache` holds
-    downloads. Every method raises RegistryError when the registry cannot be used.
+    downloads and remembered answers. Every method raises RegistryError when the registry
+    cannot be used.
     """
 
     def __init__(self, uri: str, *, artifacts: Path, cache: Path) -> None:
         try:
-            database = database_of(uri)
+            self._database = database_of(uri)
         except ValueError as error:
             raise RegistryError(str(error)) from None
-        self._uri = uri if database is None else f"sqlite:///{database}"
-        self._database = database
+        self._uri = uri
+        self._answers: Answers | None = None
         self._artifacts = artifacts.absolute()
         self._cache = cache.absolute()
-        self._answers = database and Answers(database, self._cache / "answers.json")
+        if self._database is not None:
+            self._uri = f"sqlite:///{self._database}"
+            self._answers = Answers(self._database, self._cache / "answers.json")
 
     def register(
         self,
@@ -119,22 +92,23 @@ class Registry:
     ) -> ModelVersion:
         """Keeps a copy of the folder as the next version of the model, and points the alias to it.
 
-        Metrics and parameters are kept in an MLflow run that the version names. Nothing is
-        registered unless everything was stored.
+        Metrics and parameters are kept in an MLflow run that the version names. No version
+        appears unless everything was stored.
         """
         _check_names(name, alias)
-        if reserved := [tag for tag in tags if tag == DIGEST_TAG or tag.startswith(ALIAS_TAG)]:
+        if reserved := [tag for tag in tags if records.is_reserved(tag)]:
             raise RegistryError(f"these tags are the registry's own: {', '.join(reserved)}")
         digest = folder_digest(folder)
+        runs = None if self._database is None else (self._artifacts / "runs").as_uri()
         with self._client() as client, self._exclusive():
-            with _finished_run(client, self._experiment(client, name), name) as run:
-                _log(client, run.info.run_id, metrics, parameters)
-                source = self._store(client, run, name, folder, digest)
-            _ensure_model(client, name)
-            record = client.create_model_version(
-                name, source, run.info.run_id, tags={**tags, DIGEST_TAG: digest}
+            experiment = records.ensure_experiment(client, name, runs)
+            with records.finished_run(client, experiment, metrics, parameters) as run:
+                source = self._store(client, run, folder, self._artifacts / name, digest)
+            records.ensure_model(client, name)
+            created = client.create_model_version(
+                name, source, run.info.run_id, tags={**tags, records.DIGEST_TAG: digest}
             )
-        self.set_alias(name, alias, str(record.version))
+        self.set_alias(name, alias, str(created.version))
         return self.resolve(name, alias)
 
     def resolve(self, name: str, alias: str = "champion") -> ModelVersion:
@@ -154,21 +128,19 @@ class Registry:
         """Every version that `register` made, newest first; none for an unknown model."""
         _check_names(name)
         with self._client() as client:
-            aliases = _aliases(client, name)
-            return [_version(client, record, aliases) for record in _records(client, name)]
+            aliases = records.aliases_of(client, name)
+            return [
+                records.model_version(client, record, aliases.get(str(record.version)))
+                for record in records.records_of(client, name)
+            ]
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Points the alias to another version. Raises ModelNotFound for an unknown one."""
         _check_names(name, alias)
         with self._client() as client, self._exclusive():
-            if not _exists(client, name, version):
-                raise ModelNotFound(f"the model {name!r} has no version {version}")
-            try:
-                client.set_registered_model_alias(name, alias, version)
-            except refusals() as refusal:
-                if not says_absent(refusal):
-                    raise
-                _tag_alias(client, name, alias, version)
+            if not records.exists(client, name, version):
+                raise ModelNotFound(f"the model {name!r} has no version {version!r}")
+            records.point_alias(client, name, alias, version)
         self._renew_answers()
 
     def fetch(self, version: ModelVersion) -> Path:
@@ -177,12 +149,12 @@ class Registry:
         A local source is used in place, a remote one is downloaded once into the cache. Raises
         DigestMismatch when the content is not what was registered.
         """
-        url = urlsplit(version.source)
-        if url.scheme in ("", "file"):
-            folder = Path(unquote(url.path))
-            _verify(folder, version.digest)
+        source = urlsplit(version.source)
+        if source.scheme in ("", "file"):
+            folder = Path(unquote(source.path))
+            verify(folder, version.digest)
             return folder
-        return _install(
+        return install(
             self._cache / version.digest.replace(":", "-"),
             version.digest,
             lambda partial: self._download(version.source, partial),
@@ -192,7 +164,9 @@ class Registry:
     def _client(self) -> Iterator[MlflowClient]:
         try:
             yield connect(self._uri)
-        except (SqliteError, OSError) as error:
+        except RegistryError:
+            raise
+        except (sqlite3.Error, OSError) as error:
             raise RegistryError(f"the model registry cannot be used: {error}") from error
         except refusals() as error:
             raise RegistryError(f"the model registry refused: {error}") from error
@@ -200,39 +174,30 @@ class Registry:
     def _exclusive(self) -> AbstractContextManager[None]:
         return nullcontext() if self._database is None else exclusive(self._database)
 
-    def _experiment(self, client: MlflowClient, name: str) -> str:
-        location = None if self._database is None else (self._artifacts / "runs").as_uri()
-        try:
-            return str(client.create_experiment(name, artifact_location=location))
-        except refusals():
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
-                raise
-            return str(experiment.experiment_id)
-
-    def _store(self, client: MlflowClient, run: Run, name: str, folder: Path, digest: str) -> str:
+    def _store(self, client: MlflowClient, run: Run, folder: Path, place: Path, digest: str) -> str:
+        model_file = _model_file(run, digest)
         if self._database is None:
+            _check_urls(folder)
             client.log_artifacts(run.info.run_id, str(folder), ARTIFACT)
-            model_file = f"{ARTIFACT}/{MODEL_FILE}"
-            client.log_text(run.info.run_id, _model_file(run, digest), model_file)
+            client.log_text(run.info.run_id, model_file, f"{ARTIFACT}/{MODEL_FILE}")
             return f"{run.info.artifact_uri}/{ARTIFACT}"
 
         def copy(partial: Path) -> Path:
             copied = Path(shutil.copytree(folder, partial / ARTIFACT))
-            (copied / MODEL_FILE).write_text(_model_file(run, digest), encoding="utf-8")
+            (copied / MODEL_FILE).write_text(model_file, encoding="utf-8")
             return copied
 
-        final = self._artifacts / name / digest.replace(":", "-")
-        return _install(final, digest, copy).as_uri()
+        return install(place / digest.replace(":", "-"), digest, copy).as_uri()
 
     def _download(self, source: str, partial: Path) -> Path:
-        from mlflow.artifacts import download_artifacts
-
         with self._client():
-            folder = download_artifacts(
-                source, dst_path=str(partial), tracking_uri=self._uri, registry_uri=self._uri
+            from mlflow.artifacts import download_artifacts
+
+            return Path(
+                download_artifacts(
+                    source, dst_path=str(partial), tracking_uri=self._uri, registry_uri=self._uri
+                )
             )
-        return Path(folder)
 
     def _ask(self, *question: str) -> ModelVersion | None:
         if self._answers is None:
@@ -240,7 +205,7 @@ class Registry:
         key = json.dumps(question)
         try:
             kept = self._answers.get(key)
-            return kept and ModelVersion(**kept)
+            return None if kept is None else ModelVersion(**kept)
         except (KeyError, TypeError):
             state = self._answers.state()
             found = None if state == ABSENT else self._look_up(*question)
@@ -257,13 +222,29 @@ class Registry:
         with self._client() as client:
             if kind == "resolve":
                 (alias,) = what
-                record = _by_alias(client, name, alias)
-                return record and _version(client, record, {str(record.version): alias})
+                record = records.record_by_alias(client, name, alias)
+                return None if record is None else records.model_version(client, record, alias)
             tag, value = what
-            for record in _records(client, name):
+            for record in records.records_of(client, name):
                 if record.status == "READY" and record.tags.get(tag) == value:
-                    return _version(client, record, _aliases(client, name))
+                    aliases = records.aliases_of(client, name)
+                    return records.model_version(client, record, aliases.get(str(record.version)))
             return None
+
+
+def _model_file(run: Run, digest: str) -> str:
+    from mlflow.models import Model
+
+    # Azure registers no folder without this file. Its flavor is no `python_function`: nothing
+    # that MLflow could load, and so run, is named.
+    flavors = {"realtime_scoring": {"digest": digest}}
+    return str(Model(artifact_path=ARTIFACT, run_id=run.info.run_id, flavors=flavors).to_yaml())
+
+
+def _check_urls(folder: Path) -> None:
+    """MLflow puts file names into URLs as they are, and would store these under other names."""
+    if odd := [path.name for path in folder.rglob("*") if set(path.name) & set("#?%\\")]:
+        raise RegistryError(f"a registry server cannot keep files with these names: {odd}")
 
 
 def _check_names(name: str, alias: str | None = None) -> None:
@@ -277,140 +258,3 @@ def _check_names(name: str, alias: str | None = None) -> None:
             f"{alias!r} is no alias: up to 100 ASCII letters, digits, '_' and '-', the first a "
             "letter, neither 'latest' nor like 'v1'"
         )
-
-
-def _verify(folder: Path, digest: str) -> None:
-    found = folder_digest(folder)
-    if found != digest:
-        raise DigestMismatch(f"{folder} was registered with the digest {digest}, and has {found}")
-
-
-def _install(final: Path, digest: str, fill: Callable[[Path], Path]) -> Path:
-    """Puts what `fill` makes in place, whole and verified, or not at all; once is enough."""
-    if final.is_dir() and folder_digest(final) == digest:
-        return final
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".partial-") as partial:
-        folder = fill(Path(partial))
-        _verify(folder, digest)
-        if final.exists():
-            final.rename(Path(partial) / "damaged")
-        try:
-            folder.rename(final)
-        except OSError:
-            _verify(final, digest)  # another process was first
-    return final
-
-
-@contextmanager
-def _finished_run(client: MlflowClient, experiment: str, name: str) -> Iterator[Run]:
-    run = client.create_run(experiment, run_name=name)
-    status = "FAILED"
-    try:
-        yield run
-        status = "FINISHED"
-    finally:
-        client.set_terminated(run.info.run_id, status)
-
-
-def _log(
-    client: MlflowClient, run: str, metrics: Mapping[str, float], parameters: Mapping[str, str]
-) -> None:
-    from mlflow.entities import Metric, Param
-
-    now_ms = time.time_ns() // 1_000_000
-    client.log_batch(
-        run,
-        metrics=[Metric(key, value, now_ms, 0) for key, value in metrics.items()],
-        params=[Param(key, value) for key, value in parameters.items()],
-    )
-
-
-def _model_file(run: Run, digest: str) -> str:
-    from mlflow.models import Model
-
-    # Azure registers no folder without this file. Its flavor is no `python_function`: nothing
-    # that MLflow could load, and so run, is named.
-    flavors = {"realtime_scoring": {"digest": digest}}
-    return str(Model(artifact_path=ARTIFACT, run_id=run.info.run_id, flavors=flavors).to_yaml())
-
-
-def _ensure_model(client: MlflowClient, name: str) -> None:
-    try:
-        client.create_registered_model(name)
-    except refusals():
-        client.get_registered_model(name)
-
-
-def _exists(client: MlflowClient, name: str, version: str) -> bool:
-    try:
-        client.get_model_version(name, version)
-    except refusals() as refusal:
-        if not says_absent(refusal):
-            raise
-        return False
-    return True
-
-
-def _records(client: MlflowClient, name: str) -> list[Record]:
-    """The versions with a digest, newest first; others came from elsewhere."""
-    records: list[Record] = []
-    token = None
-    while token is None or token:
-        page = client.search_model_versions(f"name='{name}'", page_token=token)
-        records += [record for record in page if DIGEST_TAG in record.tags]
-        token = page.token or ""
-    return sorted(records, key=lambda record: int(record.version), reverse=True)
-
-
-def _by_alias(client: MlflowClient, name: str, alias: str) -> Record | None:
-    try:
-        return client.get_model_version_by_alias(name, alias)
-    except refusals() as refusal:
-        if not says_absent(refusal):
-            raise
-    tag = ALIAS_TAG + alias
-    tagged = [record for record in _records(client, name) if tag in record.tags]
-    return max(tagged, key=lambda record: int(record.tags[tag]), default=None)
-
-
-def _tag_alias(client: MlflowClient, name: str, alias: str, version: str) -> None:
-    """The tag's value is a moment: should the old one's removal fail, the newest still counts."""
-    tag = ALIAS_TAG + alias
-    client.set_model_version_tag(name, version, tag, str(time.time_ns()))
-    for record in _records(client, name):
-        if tag in record.tags and str(record.version) != version:
-            client.delete_model_version_tag(name, str(record.version), tag)
-
-
-def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
-    """Aliases by version."""
-    try:
-        aliases = client.get_registered_model(name).aliases
-    except refusals() as refusal:
-        if not says_absent(refusal):
-            raise
-        return {}
-    return {str(version): alias for alias, version in sorted(aliases.items(), reverse=True)}
-
-
-def _version(client: MlflowClient, record: Record, aliases: Mapping[str, str]) -> ModelVersion:
-    tags = dict(record.tags)
-    digest = tags.pop(DIGEST_TAG, "")
-    if not DIGEST.fullmatch(digest):
-        raise RegistryError(
-            f"version {record.version} of {record.name!r} carries no digest: it was registered "
-            "by other means, or tampered with"
-        )
-    tagged = sorted(tag.removeprefix(ALIAS_TAG) for tag in tags if tag.startswith(ALIAS_TAG))
-    data = client.get_run(record.run_id).data
-    return ModelVersion(
-        name=record.name,
-        version=str(record.version),
-        digest=digest,
-        alias=aliases.get(str(record.version), tagged[0] if tagged else None),
-        source=record.source,
-        metrics=dict(data.metrics),
-        parameters=dict(data.params),
-        tags={tag: value for tag, value in tags.items() if not tag.startswith(ALIAS_TAG)},
-    )

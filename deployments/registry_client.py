@@ -5,15 +5,16 @@ This is the only module that imports MLflow, and only inside functions.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from deployments.registry_artifacts import exclusive
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -24,6 +25,7 @@ SQLITE = "sqlite:///"
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
@@ -39,15 +41,6 @@ def database_of(uri: str) -> Path | None:
     if not uri.startswith(SQLITE) or path in ("", ":memory:"):
         raise ValueError(f"a SQLite registry is a file, as in {SQLITE}/folder/registry.db: {uri}")
     return Path(path).absolute()
-
-
-@contextmanager
-def exclusive(database: Path) -> Iterator[None]:
-    """Keeps other processes out: MLflow's creation of the tables and its writes can collide."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_name(database.name + ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @functools.lru_cache(maxsize=4)
@@ -66,6 +59,7 @@ def connect(uri: str) -> MlflowClient:
     database = database_of(uri)
     if database is None:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    # Two processes that create the tables at one time would collide.
     with exclusive(database):
         # MLflow itself would retry for a minute before it says so.
         with closing(sqlite3.connect(database)) as connection:

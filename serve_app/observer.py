@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Mapping
 
 from ray import serve
-from ray.exceptions import RayError
 from ray.serve.schema import (
     ApplicationStatusOverview,
     DeploymentStatusOverview,
@@ -17,7 +16,7 @@ from serve_app.readiness import Readiness, State
 logger = logging.getLogger(__name__)
 
 PERIOD_S = 1.0
-RUNNING = "RUNNING"
+RUNNING, HEALTHY = "RUNNING", "HEALTHY"
 BROKEN = frozenset({"UNHEALTHY", "DEPLOY_FAILED"})
 
 
@@ -41,8 +40,8 @@ class Observer:
         while True:
             try:
                 self.note(await asyncio.to_thread(serve.status))
-            except RayError as error:
-                logger.warning("the state of the deployments is unknown: %s", error)
+            except Exception:  # noqa: BLE001 - readiness must outlive any fault of one look
+                logger.exception("the state of the deployments is unknown")
             await asyncio.sleep(PERIOD_S)
 
     def note(self, status: ServeStatus) -> None:
@@ -65,14 +64,12 @@ def state_of(deployment: DeploymentStatusOverview) -> State:
     """A model's state from its deployment's: what can answer is ready, whatever else goes on."""
     if _running(deployment):
         return State.READY
-    status = str(deployment.status.value)
-    if status in BROKEN:
+    if deployment.status in BROKEN:
         return State.UNAVAILABLE
     starting = sum(deployment.replica_states.values())
-    return State.SCALED_TO_ZERO if status == "HEALTHY" and not starting else State.LOADING
+    return State.SCALED_TO_ZERO if deployment.status == HEALTHY and not starting else State.LOADING
 
 
 def _running(deployment: DeploymentStatusOverview) -> int:
-    return sum(
-        count for state, count in deployment.replica_states.items() if str(state.value) == RUNNING
-    )
+    # The keys are declared as an enumeration of strings and arrive as plain strings.
+    return sum(count for state, count in deployment.replica_states.items() if state == RUNNING)

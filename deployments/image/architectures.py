@@ -6,6 +6,7 @@ that belongs to the weights, and the labels of the classes.
 
 import difflib
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,9 +64,7 @@ def find_preset(architecture: str, name: str | None, sha256: str | None = None) 
         published = (p for p in members.values() if sha256 and is_named_after(p.url, sha256))
         return next(published, next(iter(members.values())))
     if name not in members:
-        raise WeightsError(
-            f"{architecture} has no preset {name!r}; it has {', '.join(members)}"
-        )
+        raise WeightsError(f"{architecture} has no preset {name!r}; it has {', '.join(members)}")
     return members[name]
 
 
@@ -112,6 +111,11 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """
     if isinstance(network, models.DenseNet):
         state = {_OLD_DENSENET_KEY.sub(r"\1\2", key): value for key, value in state.items()}
+    if isinstance(network, models.MNASNet) and not hasattr(state, "_metadata"):
+        # It refuses weights that do not name their version; without one they are of today's.
+        versions = network.state_dict()._metadata
+        state = OrderedDict(state)
+        state._metadata = versions  # type: ignore[attr-defined]
     try:
         difference = network.load_state_dict(state, strict=False, assign=True)
     except RuntimeError as error:

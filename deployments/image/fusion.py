@@ -15,11 +15,15 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.fx.passes.shape_prop import ShapeProp
 
-# Activation modules and functions, with oneDNN's name for them and its arguments.
-_ACTIVATIONS: dict[Any, tuple[str, list[float]]] = {
-    nn.ReLU: ("relu", []),
+_Activation = tuple[str | None, list[float]]
+"""oneDNN's name of an activation and its arguments."""
+
+_NO_ACTIVATION: _Activation = (None, [])
+_RELU: _Activation = ("relu", [])
+_ACTIVATIONS: dict[Any, _Activation] = {
+    nn.ReLU: _RELU,
+    nn.functional.relu: _RELU,
     nn.ReLU6: ("hardtanh", [0.0, 6.0]),
-    nn.functional.relu: ("relu", []),
 }
 _ADDITIONS = (operator.add, operator.iadd)
 
@@ -58,9 +62,7 @@ def fuse_convolutions(network: nn.Module, example: Tensor) -> nn.Module:
 class _Convolution(nn.Module):
     """Convolution and activation in one operation, channels last."""
 
-    def __init__(
-        self, source: nn.Conv2d, shape: list[int], activation: tuple[str, list[float]]
-    ) -> None:
+    def __init__(self, source: nn.Conv2d, shape: list[int], activation: _Activation) -> None:
         super().__init__()
         padding, stride, dilation = map(list, (source.padding, source.stride, source.dilation))
         self.shape = (padding, stride, dilation, source.groups)
@@ -75,7 +77,7 @@ class _Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         name, arguments = self.activation
         result: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, *self.shape, name, arguments, ""
+            x, self.weight, self.bias, *self.shape, name or "none", arguments, ""
         )
         return result
 
@@ -92,18 +94,21 @@ class _ResidualConvolution(_Convolution):
 
 
 def _fuse(node: fx.Node, network: fx.GraphModule) -> None:
-    chain, inputs = [node], [node.args[0]]
-    residual = _residual(node, network)
-    if residual is not None:
-        chain.append(_only_user(node))
+    chain, inputs, kind = [node], [node.args[0]], _Convolution
+    addition = _only_user(node)
+    if addition is not None and (residual := _residual(node, addition, network)):
+        chain.append(addition)
         inputs.append(residual)
-    activation = _activation(_only_user(chain[-1]), network)
-    if activation is not None:
-        chain.append(_only_user(chain[-1]))
-    kind = _Convolution if residual is None else _ResidualConvolution
-    source = network.get_submodule(str(node.target))
+        kind = _ResidualConvolution
+    activation = _NO_ACTIVATION
+    follower = _only_user(chain[-1])
+    # oneDNN knows no other activation than ReLU after an addition.
+    if follower and (addition not in chain or _activation(follower, network) == _RELU):
+        activation = _activation(follower, network)
+        chain += [follower] if activation != _NO_ACTIVATION else []
     name = f"fused_{node.name}"
-    network.add_submodule(name, kind(source, _shape(node.args[0]), activation or ("none", [])))
+    source: Any = network.get_submodule(str(node.target))
+    network.add_submodule(name, kind(source, _shape(node.args[0]), activation))
     with network.graph.inserting_before(chain[-1]):
         fused = network.graph.call_module(name, tuple(inputs))
     fused.meta = chain[-1].meta
@@ -112,14 +117,15 @@ def _fuse(node: fx.Node, network: fx.GraphModule) -> None:
         network.graph.erase_node(replaced)
 
 
-def _residual(node: fx.Node, network: fx.GraphModule) -> fx.Node | None:
+def _residual(
+    node: fx.Node, addition: fx.Node, network: fx.GraphModule
+) -> fx.Node | None:
     """The other term, where the result is only added to a tensor that may be overwritten.
 
     That is one which a fused convolution has just allocated, of the same shape, and which nobody
     reads after the addition nor could have kept a view of.
     """
-    addition = _only_user(node)
-    if addition is None or addition.target not in _ADDITIONS:
+    if addition.target not in _ADDITIONS:
         return None
     others = [term for term in addition.args if term is not node]
     if len(others) != 1 or not isinstance(other := others[0], fx.Node):
@@ -134,12 +140,11 @@ def _residual(node: fx.Node, network: fx.GraphModule) -> fx.Node | None:
     return other if overwritable else None
 
 
-def _activation(node: fx.Node | None, network: fx.GraphModule) -> tuple[str, list[float]] | None:
-    if node is None:
-        return None
+def _activation(node: fx.Node, network: fx.GraphModule) -> _Activation:
+    target: Any = node.target
     if node.op == "call_module":
-        return _ACTIVATIONS.get(type(network.get_submodule(str(node.target))))
-    return _ACTIVATIONS.get(node.target)
+        target = type(network.get_submodule(target))
+    return _ACTIVATIONS.get(target, _NO_ACTIVATION)
 
 
 def _only_user(node: fx.Node) -> fx.Node | None:

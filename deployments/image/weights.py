@@ -82,7 +82,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path.name} is not a readable safetensors file: {error}") from error
+            raise WeightsError(
+                f"{path.name} is not a readable safetensors file: {error}"
+            ) from error
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     # A damaged or foreign file makes torch.load raise nearly anything.

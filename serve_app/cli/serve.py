@@ -1,5 +1,6 @@
 """`scoring serve`: starts Ray and the application, shows the request log, stops both."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 
 from serve_app.cli.follow import follow
 from serve_app.configuration import Configuration
@@ -18,6 +20,8 @@ from serve_app.settings import Settings
 
 READY_TIMEOUT_S = 600
 POLL_S = 0.2
+STOP_S = 3.0
+APPLICATION = "scoring"
 EXAMPLE_PICTURE = Path(__file__).parents[2] / "examples" / "picture.png"
 FEWEST_CPUS = 2
 """What the replicas reserve together, which a machine with one core would not offer."""
@@ -26,8 +30,7 @@ FEWEST_CPUS = 2
 def serve(configuration: Configuration) -> int:
     """Returns when a signal asks it to stop; everything that it started is stopped then."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    _stop_on_signals(stop)
     settings = configuration.settings
     try:
         models = prepare(configuration)
@@ -35,18 +38,22 @@ def serve(configuration: Configuration) -> int:
         print(f"scoring: {error}", file=sys.stderr)
         return 1
     os.environ.update({**LOCAL, **os.environ, **FAST_PATH})
-    import ray
-
     try:
         _start(settings, models)
+        _stop_on_signals(stop)  # once more: Ray puts its own handler in place
         if not _wait_until_ready(settings, stop):
             return 0 if stop.is_set() else 1
         _welcome(settings, models)
         follow(settings.log_file, stop)
     finally:
         print("stopping", flush=True)
-        ray.shutdown()
+        _stop()
     return 0
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
 
 
 def _start(settings: Settings, models: Models) -> None:
@@ -65,11 +72,25 @@ def _start(settings: Settings, models: Models) -> None:
         namespace="scoring",
     )
     serve.start(http_options={"host": settings.http.host, "port": settings.http.port})
+    # Not waiting for "running": one broken model must not keep the other from serving.
     serve.run_many(
-        [RunTarget(build(settings, models), name="scoring", route_prefix="/")],
+        [RunTarget(build(settings, models), name=APPLICATION, route_prefix="/")],
         wait_for_ingress_deployment_creation=True,
         wait_for_applications_running=False,
     )
+
+
+def _stop() -> None:
+    import ray
+
+    # Ray ends its own processes but leaves HAProxy, a grandchild, behind.
+    started = psutil.Process().children(recursive=True)
+    ray.shutdown()
+    _, alive = psutil.wait_procs(started, timeout=STOP_S)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=STOP_S)
 
 
 def _wait_until_ready(settings: Settings, stop: threading.Event) -> bool:

@@ -4,7 +4,6 @@ Every request ends here exactly once, whatever happens below: one answer, one li
 """
 
 import logging
-import re
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from serve_app.request_log import RequestLog
 logger = logging.getLogger(__name__)
 
 RECORD = "scoring.record"
-REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+MOST_ID_BYTES = 128
 CLIENT_CLOSED = 499
 """Logged where the client left before its answer; the number is nginx's."""
 
@@ -119,21 +118,18 @@ class HttpFace:
 
 
 class _Exchange:
-    """One request's way out: adds the request id, remembers status and size."""
+    """One request's way out: remembers status and size."""
 
-    __slots__ = ("_id_header", "_send", "record")
+    __slots__ = ("_send", "record")
 
     def __init__(self, scope: Scope, send: Send):
-        request_id = _request_id(scope)
-        self._id_header = (b"x-request-id", request_id)
         self._send = send
-        self.record = RequestRecord(request_id.decode("ascii"), scope["method"])
+        self.record = RequestRecord(_request_id(scope), scope["method"])
         scope[RECORD] = self.record
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
-            message["headers"] = [*message["headers"], self._id_header]
         else:
             self.record.response_bytes += len(message.get("body", b""))
         await self._send(message)
@@ -152,11 +148,12 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
 
-def _request_id(scope: Scope) -> bytes:
+def _request_id(scope: Scope) -> str:
+    """The id that Ray Serve took from the client or made, and that it returns as `x-request-id`."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return bytes(value)
-    return uuid.uuid4().hex.encode()
+        if name == b"x-request-id":
+            return str(value[:MOST_ID_BYTES], "ascii", "replace")
+    return uuid.uuid4().hex
 
 
 def _from_starlette(error: HTTPException, scope: Scope) -> ScoringError:

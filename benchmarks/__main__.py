@@ -1,0 +1,62 @@
+"""`python -m benchmarks`: measures side by side, prints tables, writes JSON and plots."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import faq, footprint, images, processes, report, startup
+from benchmarks.environments import BENCHMARKS
+from benchmarks.report import Report
+from benchmarks.rounds import Options
+
+SCENARIOS: dict[str, Callable[[Options, str], Report]] = {
+    "faq": faq.run,
+    "images": images.run,
+    "start": startup.run,
+    "memory": footprint.run,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 where everything was measured and answered without errors; missed goals are no failure."""
+    given = _parser().parse_args(arguments)
+    options = Options(given.seconds, given.connections, given.rounds, tuple(given.only))
+    processes.adopt_orphans()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    print(f"load average: {os.getloadavg()[0]:.2f} (a quiet machine is near 0)", flush=True)
+    names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
+    reports = []
+    for name in names:
+        found = SCENARIOS[name](options, _command(name, options))
+        written = report.save(found, given.out)
+        print(f"\n{report.render(found)}\n\nwrote {', '.join(map(str, written))}\n", flush=True)
+        reports.append(found)
+    return int(any(each.failures or any(row.errors for row in each.rows) for each in reports))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("scenario", nargs="?", default="all", choices=[*SCENARIOS, "all"])
+    parser.add_argument("--seconds", type=float, default=10.0, help="measured time of each run")
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3, help="times that every server is measured")
+    parser.add_argument("--out", type=Path, default=BENCHMARKS / "results")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="servers whose name contains a NAME"
+    )
+    return parser
+
+
+def _command(scenario: str, options: Options) -> str:
+    words = ["python -m benchmarks", scenario, f"--seconds {options.seconds:g}"]
+    words += [f"--connections {options.connections}", f"--rounds {options.rounds}"]
+    if options.only:
+        words.append("--only " + " ".join(f'"{name}"' for name in options.only))
+    return " ".join(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Trained once a session: the embedded corpus' model, and that of Banking77 where it is there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from deployments.faq.corpus import JAVASCRIPT, Corpus, load_corpus
+from deployments.faq.ranker import FaqRanker
+from deployments.faq.training import train
+
+_SHARED = Path(__file__).parents[4] / "shared"
+
+
+@pytest.fixture(scope="session")
+def javascript() -> Corpus:
+    return load_corpus(JAVASCRIPT)
+
+
+@pytest.fixture(scope="session")
+def javascript_ranker(javascript: Corpus) -> FaqRanker:
+    return train(javascript, progress=False)
+
+
+@pytest.fixture(scope="session")
+def banking77() -> Corpus:
+    shared = Path(os.environ.get("SCORING_SHARED_DATA", _SHARED))
+    folder = shared / "data" / "faq" / "banking77"
+    if not folder.is_dir():
+        pytest.skip(f"Banking77 is not at {folder}; SCORING_SHARED_DATA names the shared folder")
+    return load_corpus(folder)
+
+
+@pytest.fixture(scope="session")
+def banking77_ranker(banking77: Corpus) -> FaqRanker:
+    return train(banking77, progress=False)
