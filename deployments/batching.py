@@ -72,22 +72,13 @@ class BatchStats:
     failed: int
 
 
+@dataclass(eq=False, slots=True)
 class _Entry(Generic[T, R]):
-    __slots__ = ("deadline", "future", "item", "submitted", "weight")
-
-    def __init__(
-        self,
-        item: T,
-        weight: int,
-        submitted: float,
-        deadline: float,
-        future: asyncio.Future[Outcome[R]],
-    ) -> None:
-        self.item = item
-        self.weight = weight
-        self.submitted = submitted
-        self.deadline = deadline
-        self.future = future
+    item: T
+    weight: int
+    submitted: float
+    deadline: float
+    future: asyncio.Future[Outcome[R]]
 
 
 class Batcher(Generic[T, R]):

@@ -76,4 +76,4 @@ def install(final: Path, digest: str, fill: Callable[[Path], Path]) -> Path:
             shutil.rmtree(final, ignore_errors=True)
             return folder.rename(final)
         finally:
-            shutil.rmtree(partial)
+            shutil.rmtree(partial, ignore_errors=True)

@@ -6,9 +6,9 @@ This is the only module that imports MLflow, and only inside functions.
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sqlite3
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +25,7 @@ SQLITE = "sqlite:///"
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
@@ -53,18 +54,23 @@ def connect(uri: str) -> MlflowClient:
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from mlflow.tracking import MlflowClient
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     database = database_of(uri)
     if database is None:
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return _client(uri)
     # Two processes that create the tables at one time would collide.
     with exclusive(database):
         # MLflow itself would retry for a minute before it says so.
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA schema_version")
-        uri = f"{SQLITE}{database}"
+        return _client(f"{SQLITE}{database}")
+
+
+def _client(uri: str) -> MlflowClient:
+    with warnings.catch_warnings():
+        # MLflow uses what SQLAlchemy is about to drop; no user can do anything about it.
+        warnings.simplefilter("ignore")
+        from mlflow.tracking import MlflowClient
+
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 

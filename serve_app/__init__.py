@@ -5,8 +5,10 @@ Importing this package loads neither torch nor scikit-learn.
 """
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
+from serve_app.fast_path import SLOW_PATH, is_fast
 from serve_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ def app(args: Settings) -> "Application":
     from serve_app.configuration import configure
     from serve_app.models import prepare
 
+    if not is_fast(os.environ):
+        print(SLOW_PATH, file=sys.stderr, flush=True)
     given = args.model_dump(mode="json", exclude_unset=True)
     configuration = configure(given, environment=os.environ)
     return build(configuration.settings, prepare(configuration))

@@ -9,6 +9,7 @@ import ray
 from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.deployment import Application
+from ray.serve.schema import LoggingConfig
 
 from deployments.faq.deployment import FaqRankerDeployment
 from deployments.faq.load import QuestionsPolicy
@@ -55,6 +56,8 @@ def _options(
         "ray_actor_options": {"num_cpus": scaling.num_cpus, "num_gpus": num_gpus},
         "max_ongoing_requests": MAX_ONGOING_REQUESTS,
         "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_S,
+        # The request log is ours; Ray Serve's would cost each request a record that nobody reads.
+        "logging_config": LoggingConfig(enable_access_log=False),
         "autoscaling_config": AutoscalingConfig(
             min_replicas=scaling.min_replicas,
             initial_replicas=max(1, scaling.min_replicas),

@@ -40,7 +40,7 @@ class Observer:
         while True:
             try:
                 self.note(await asyncio.to_thread(serve.status))
-            except Exception:  # noqa: BLE001 - readiness must outlive any fault of one look
+            except Exception:
                 logger.exception("the state of the deployments is unknown")
             await asyncio.sleep(PERIOD_S)
 

@@ -1,9 +1,14 @@
-"""The TF-IDF features of questions, identical to scikit-learn's and many times faster.
+"""The TF-IDF features of questions, those of scikit-learn and many times faster.
 
 Two blocks side by side: words (1-2) and characters within words (2-5), each as `TfidfVectorizer`
 with sublinear term frequencies makes them. Its analyser forms every n-gram of every question in
 Python; here the features of a word are looked up once and remembered, so that a question costs one
-memory access a word and a few array operations a batch. Knows nothing of training.
+memory access a word and a few array operations a batch.
+
+One thing differs. scikit-learn scales what it knows of a question to length 1, were it a single
+syllable of gibberish; here words and character n-grams that the model has never seen count towards
+the length, with the weight of the rarest, so that a question in which little is known is like
+nothing. Knows nothing of training.
 """
 
 import re
@@ -28,10 +33,12 @@ _LONGEST_REMEMBERED_WORD = 64
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """The columns of the n-grams inside a blank-delimited word, with repeats, and its tokens."""
+    """What a blank-delimited word adds to a question: columns (with repeats), tokens, unknowns."""
 
     columns: NDArray[np.int64]
     tokens: tuple[str, ...]
+    unknown_tokens: int
+    unknown_characters: int
 
 
 class FeatureExtractor:
@@ -54,60 +61,73 @@ class FeatureExtractor:
             ngram: column for column, ngram in enumerate(characters, len(words))
         }
         self.width = len(idf)
+        rarest = [block.max(initial=0.0) for block in np.split(idf, [len(words)])]
+        self._unknown_weights = np.square(rarest, dtype=np.float64)
         self._remembered = lru_cache(_REMEMBERED_WORDS)(self._analyse)
 
     def transform(self, questions: Sequence[str]) -> "csr_array[np.float32]":
-        """Features of shape (questions, width); each block of each row has length 1, or is empty.
+        """Features of shape (questions, width).
 
-        A row depends on its own question alone.
+        Each block of each row has length 1, less where something in it is unknown, or is empty. A
+        row depends on its own question alone.
         """
-        cells, counts = self._cells(questions)
+        cells, counts, unknown = self._cells(questions)
         rows = cells // self.width
         columns = cells - rows * self.width
         values = (1.0 + np.log(counts)) * self.idf.take(columns)
         blocks = 2 * rows + (columns >= len(self.words))
-        values /= np.sqrt(np.bincount(blocks, values * values)).take(blocks)
+        squares = np.bincount(blocks, values * values, 2 * len(questions))
+        squares += (unknown * self._unknown_weights).ravel()
+        values /= np.sqrt(squares).take(blocks)
         starts = cells.searchsorted(self._first_cells(len(questions) + 1))
         return csr_array(
             (values.astype(np.float32), columns.astype(np.int32), starts.astype(np.int32)),
             shape=(len(questions), self.width),
         )
 
-    def _cells(self, questions: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _cells(
+        self, questions: Sequence[str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Which cells of the table of features are not 0, ascending, and the n-gram counts there.
 
-        The cell of a row and a column is row * width + column.
+        The cell of a row and a column is row * width + column. With the unknowns of each row: words
+        and character n-grams.
         """
         parts = [_NO_COLUMNS]
-        sizes = np.empty(len(questions), np.int64)
+        sizes = np.zeros((len(questions), 3), np.int64)
         for row, question in enumerate(questions):
             sizes[row] = self._add_columns(question, parts)
-        cells = np.concatenate(parts) + self._first_cells(len(questions)).repeat(sizes)
+        cells = np.concatenate(parts) + self._first_cells(len(questions)).repeat(sizes[:, 0])
         cells.sort()
         ends = np.ones(len(cells), bool)
         np.not_equal(cells[1:], cells[:-1], out=ends[:-1])
         lasts = ends.nonzero()[0]
         counts = lasts + 1
         counts[1:] -= counts[:-1].copy()
-        return cells.take(lasts), counts
+        return cells.take(lasts), counts, sizes[:, 1:]
 
     def _first_cells(self, rows: int) -> NDArray[np.int64]:
         return np.arange(0, rows * self.width, self.width)
 
-    def _add_columns(self, question: str, parts: list[NDArray[np.int64]]) -> int:
-        """Append the columns of all n-grams of `question`, in any order, and say how many."""
-        size = 0
+    def _add_columns(self, question: str, parts: list[NDArray[np.int64]]) -> tuple[int, int, int]:
+        """Append the columns of all n-grams of `question`, in any order.
+
+        Returns how many they are, and how many tokens and character n-grams are unknown.
+        """
+        size = unknown_tokens = unknown_characters = 0
         tokens: list[str] = []
         for text in question.lower().split():
             word = self._word(text)
             parts.append(word.columns)
             size += len(word.columns)
             tokens += word.tokens
+            unknown_tokens += word.unknown_tokens
+            unknown_characters += word.unknown_characters
         known = self._word_columns
         pairs = [f"{first} {second}" for first, second in pairwise(tokens)]
         columns = [known[pair] for pair in pairs if pair in known]
         parts.append(np.array(columns, np.int64))
-        return size + len(columns)
+        return size + len(columns), unknown_tokens, unknown_characters
 
     def _word(self, word: str) -> _Word:
         # Longer words do not come back, and would let strangers fill the memory.
@@ -117,10 +137,17 @@ class FeatureExtractor:
 
     def _analyse(self, word: str) -> _Word:
         tokens = tuple(_tokens(word))
-        columns = [self._word_columns[token] for token in tokens if token in self._word_columns]
-        known = self._character_columns
-        columns += [known[ngram] for ngram in _character_ngrams(word) if ngram in known]
-        return _Word(np.array(columns, np.int64), tokens)
+        ngrams = list(_character_ngrams(word))
+        of_tokens = [self._word_columns[token] for token in tokens if token in self._word_columns]
+        of_ngrams = [
+            self._character_columns[ngram] for ngram in ngrams if ngram in self._character_columns
+        ]
+        return _Word(
+            columns=np.array(of_tokens + of_ngrams, np.int64),
+            tokens=tokens,
+            unknown_tokens=len(tokens) - len(of_tokens),
+            unknown_characters=len(ngrams) - len(of_ngrams),
+        )
 
 
 def _character_ngrams(word: str) -> Iterable[str]:

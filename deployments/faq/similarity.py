@@ -5,6 +5,7 @@ duplicates, and to the answer; and the margin of a linear SVM, one FAQ against t
 they are linear, their weighted sum folds into one matrix and scoring costs one product.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -58,14 +59,15 @@ class Similarity:
         count = known.originals.shape[0]
         examples = vstack([known.originals, known.duplicates], format="csr")
         faqs = np.concatenate([np.arange(count), known.labels])
-        svm = LinearSVC(C=_PENALTY, tol=_TOLERANCE, random_state=seed).fit(examples, faqs)
-        directions, intercepts = svm.coef_.T, svm.intercept_
-        if count == 2:
-            # Of two classes scikit-learn gives the second one's margin alone.
-            directions, intercepts = directions * [-1.0, 1.0], intercepts * [-1.0, 1.0]
-        centroids = _centroids(known.words, examples, faqs)
-        originals, answers = known.originals, known.answers
-        return cls(known.words, originals, centroids, answers, directions, intercepts)
+        svm = _fit_svm(examples, faqs, seed)
+        return cls(
+            known.words,
+            known.originals,
+            _centroids(known.words, examples, faqs),
+            known.answers,
+            svm.coef_[:count].T,
+            svm.intercept_[:count],
+        )
 
     def compare(self, questions: csr_array) -> NDArray[np.float32]:
         """The similarities, of shape (questions, FAQs, 7)."""
@@ -87,6 +89,16 @@ class Similarity:
         for block in (slice(0, self.words), slice(self.words, None)):
             for texts in (self.originals, self.centroids, self.answers):
                 yield block, texts
+
+
+def _fit_svm(examples: csr_array, faqs: NDArray[np.int64], seed: int) -> LinearSVC:
+    """With a last class, an empty text: against it even the only two FAQs have separate margins."""
+    nothing = csr_array((1, examples.shape[1]))
+    svm = LinearSVC(C=_PENALTY, tol=_TOLERANCE, random_state=seed)
+    with warnings.catch_warnings():
+        # FAQs with hardly a duplicate make a class of almost every example, as they should.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        return svm.fit(vstack([examples, nothing], format="csr"), np.append(faqs, faqs.max() + 1))
 
 
 def _centroids(words: int, examples: csr_array, faqs: NDArray[np.int64]) -> csr_array:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,8 +14,6 @@ from torch import Tensor, nn
 from deployments.image.architectures import build, fill
 from deployments.image.config import WEIGHTS_FILE, ImageModelConfig, WeightsError
 from deployments.image.fusion import fold_batch_norm, fuse_convolutions
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -50,7 +47,7 @@ class ImageClassifier:
         folder: Path,
         *,
         device: str = "auto",
-        precision: Precision = "auto",
+        precision: str = "auto",
         threads: int | None = None,
     ) -> "ImageClassifier":
         """The model that `export_weights` stored in `folder`.
@@ -70,7 +67,7 @@ class ImageClassifier:
         with torch.inference_mode():
             network = _load_network(folder, config)
             network = fold_batch_norm(network.float())
-            network = network.to(target, dtype, memory_format=torch.channels_last)
+            network = network.to(target, dtype).to(memory_format=torch.channels_last)
             if target.type == "cpu":
                 size = config.preprocessing.crop_size
                 example = torch.zeros(1, 3, size, size, dtype=dtype)
@@ -141,16 +138,28 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: Precision, device: torch.device) -> str:
-    """ "auto" is bfloat16 where the processor or the GPU multiplies it natively, else float32."""
-    if name != "auto":
-        if name not in _DTYPES:
-            raise ValueError(f"precision must be auto or one of {', '.join(_DTYPES)}")
-        return name
+def choose_precision(name: str, device: torch.device) -> str:
+    """The precision to compute in; "auto" is the fastest that keeps the answers.
+
+    That is bfloat16 where the device multiplies it natively (GPUs since Ampere, processors with
+    AVX512-BF16 or AMX), else float16 on a GPU and float32 on a CPU.
+
+    Raises:
+        ValueError: no such precision, or the CPU does not have it
+    """
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
-        return "bfloat16" if native else "float16"
-    return "bfloat16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+        fastest, possible = "bfloat16" if native else "float16", set(_DTYPES)
+    elif _cpu_flags() & {"avx512_bf16", "amx_bf16"}:
+        fastest, possible = "bfloat16", {"float32", "bfloat16"}
+    else:
+        fastest, possible = "float32", {"float32"}
+    if name != "auto" and name not in possible:
+        raise ValueError(
+            f"precision {name!r} is not possible on this {device.type}:"
+            f" choose auto or {' or '.join(sorted(possible))}"
+        )
+    return fastest if name == "auto" else name
 
 
 def _cpu_flags() -> set[str]:

@@ -126,7 +126,7 @@ def decode(
     try:
         image.load()
         rgb = _to_rgb(_turn_upright(image))
-    except Exception as error:  # noqa: BLE001 - see _open
+    except Exception as error:  # an open set, as in _open
         raise ImageTruncated(_DAMAGED) from error
     return np.asarray(_crop_centre(_resize(rgb, preprocessing), preprocessing.crop_size))
 

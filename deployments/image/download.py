@@ -39,7 +39,7 @@ def download_weights(
     """
     presets(architecture)  # refuses a name that is unknown before torchvision looks it up
     entry = find_preset(architecture, preset or get_model_weights(architecture).DEFAULT.name)
-    name = entry.url.rpartition("/")[2]
+    name: str = entry.url.rpartition("/")[2]
     url = entry.url if base_url is None else f"{base_url.rstrip('/')}/{name}"
     path = folder / name
     if path.is_file():

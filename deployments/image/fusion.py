@@ -47,7 +47,8 @@ def fuse_convolutions(network: nn.Module, example: Tensor) -> nn.Module:
 
     `example` is one input of the shape and type to come; only its number of pictures may change.
     """
-    if not isinstance(network, fx.GraphModule) or not torch.backends.mkldnn.is_available():
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not onednn or not isinstance(network, fx.GraphModule):
         return network
     ShapeProp(network).propagate(example)
     for node in list(network.graph.nodes):
@@ -117,9 +118,7 @@ def _fuse(node: fx.Node, network: fx.GraphModule) -> None:
         network.graph.erase_node(replaced)
 
 
-def _residual(
-    node: fx.Node, addition: fx.Node, network: fx.GraphModule
-) -> fx.Node | None:
+def _residual(node: fx.Node, addition: fx.Node, network: fx.GraphModule) -> fx.Node | None:
     """The other term, where the result is only added to a tensor that may be overwritten.
 
     That is one which a fused convolution has just allocated, of the same shape, and which nobody

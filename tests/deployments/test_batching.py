@@ -274,6 +274,17 @@ async def test_item_cancelled_in_the_queue_is_not_run_and_makes_room() -> None:
 
 
 @on_virtual_clock
+async def test_item_cancelled_in_the_turn_in_which_its_batch_forms_is_not_run() -> None:
+    worker = Worker()
+    batcher = Batcher(worker, max_batch_size=2, max_queue=10)
+    cancelled, kept = submit(batcher, 1, 2)
+    await asyncio.sleep(0)  # both are submitted; the batch forms before the first one can leave
+    cancelled.cancel()
+    assert (await kept).value == 4
+    assert worker.batches == [[2]]
+
+
+@on_virtual_clock
 async def test_cancelled_running_item_keeps_its_slot_until_the_batch_ends() -> None:
     worker = Worker()
     batcher = Batcher(worker, max_batch_size=2, max_queue=10)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deployments.registry import (
     DigestMismatch,
@@ -92,11 +93,10 @@ def test_what_was_registered_is_resolved_and_fetched(local: Registry, tmp_path: 
 def test_artifact_carries_a_model_file_that_names_nothing_to_run(
     local: Registry, tmp_path: Path
 ) -> None:
-    from mlflow.models import Model
-
     fetched = local.fetch(register(local, make_folder(tmp_path / "trained")))
     assert not (tmp_path / "trained" / "MLmodel").exists()
-    assert set(Model.load(str(fetched)).flavors) == {"realtime_scoring"}
+    described = yaml.safe_load((fetched / "MLmodel").read_text())
+    assert described["flavors"] == {"realtime_scoring": {"digest": folder_digest(fetched)}}
 
 
 def test_alias_moves_with_each_registration_and_by_hand(local: Registry, tmp_path: Path) -> None:
@@ -316,9 +316,7 @@ def test_server_keeps_versions_and_artifacts(
     assert (fetched / "MLmodel").exists()
 
 
-def test_alias_moves_on_a_server_with_and_without_aliases(
-    remote: Registry, server: FakeServer, tmp_path: Path
-) -> None:
+def test_alias_moves_on_a_server_with_and_without_aliases(remote: Registry, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         remote.resolve("faq")
     for content in ("one", "two", "three"):

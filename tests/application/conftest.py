@@ -1,0 +1,45 @@
+"""One application for many tests: starting it is what takes the time."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.application.service import Service, scoring
+
+PORT = 8123
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real input; tests that need it skip where it is absent."""
+    default = Path(__file__).parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("SCORING_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"real input is absent: {folder} (SCORING_SHARED_DATA names another folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data folder for all applications, so that the FAQ model is trained once."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def service(data_dir: Path, shared: Path) -> Iterator[Service]:
+    """`scoring serve` with the embedded questions and MobileNet V2."""
+    command = scoring(
+        "serve",
+        f"data_dir={data_dir}",
+        f"http.port={PORT}",
+        "image.architecture=mobilenet_v2",
+        f"image.weights={shared / 'weights' / 'mobilenet_v2.pth'}",
+    )
+    service = Service(command, port=PORT, folder=data_dir)
+    try:
+        service.wait_for_line("Ctrl-C stops everything")
+        yield service
+    finally:
+        service.stop()

@@ -1,0 +1,101 @@
+"""The real application in processes of its own, started and stopped as a user would."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import psutil
+
+START_S, STOP_S = 240, 60
+ROOT = Path(__file__).parents[2]
+
+
+class Service:
+    """A command that serves on `port`; `lines` is what it has printed so far."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        port: int,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**_clean_environment(), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for_line(self, text: str, timeout_s: float = START_S) -> str:
+        """The first line with `text` in it."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines if text in line), None)
+
+        with self._changed:
+            self._changed.wait_for(
+                lambda: found() is not None or self.process.poll() is not None, timeout_s
+            )
+        line = found()
+        assert line is not None, f"no {text!r} in:\n" + "".join(self.lines)
+        return line
+
+    def client(self) -> httpx.Client:
+        """A client of the service."""
+        return httpx.Client(base_url=self.url, timeout=120, trust_env=False)
+
+    def started(self) -> list[psutil.Process]:
+        """Every process that the command has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def replicas(self, deployment: str) -> list[psutil.Process]:
+        """The processes of a deployment's replicas."""
+        title = f"ServeReplica:scoring:{deployment}"
+        return [process for process in self.started() if title in " ".join(process.cmdline())]
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stops the command; fails if it does not end, or leaves a process behind."""
+        started = self.started() if self.process.poll() is None else []
+        self.process.send_signal(number)
+        self.process.wait(STOP_S)
+        self._reader.join(STOP_S)
+        _, alive = psutil.wait_procs(started, timeout=STOP_S)
+        names = [" ".join(process.cmdline())[:120] for process in alive]
+        for process in alive:
+            process.kill()
+        assert not names, f"left behind: {names}"
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._changed:
+                self.lines.append(line)
+                self._changed.notify_all()
+        self.process.stdout.close()
+        with self._changed:
+            self._changed.notify_all()
+
+
+def scoring(*arguments: str) -> list[str]:
+    """The command line's own command, in this environment."""
+    return [sys.executable, "-m", "serve_app.cli", *arguments]
+
+
+def _clean_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCORING_")}
+    return {**kept, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
