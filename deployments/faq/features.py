@@ -77,8 +77,8 @@ class FeatureExtractor:
         values = (1.0 + np.log(counts)) * self.idf.take(columns)
         blocks = 2 * rows + (columns >= len(self.words))
         squares = np.bincount(blocks, values * values, 2 * len(questions))
-        squares += (unknown * self._unknown_weights).ravel()
-        values /= np.sqrt(squares).take(blocks)
+        lengths = np.sqrt(squares + (unknown * self._unknown_weights).ravel())
+        values /= lengths.take(blocks)
         starts = cells.searchsorted(self._first_cells(len(questions) + 1))
         return csr_array(
             (values.astype(np.float32), columns.astype(np.int32), starts.astype(np.int32)),

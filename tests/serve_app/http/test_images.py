@@ -3,6 +3,7 @@
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -100,7 +101,7 @@ async def test_reference_form_refuses_what_it_cannot_answer(client: httpx.AsyncC
     assert (answer.status_code, answer.json()["field"]) == (422, "b")
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "no picture": ({"content": b"<html>"}, 422, "not_an_image"),
     "empty": ({"content": b""}, 422, "not_an_image"),
     "truncated": ({"content": truncated()}, 422, "image_truncated"),
@@ -156,7 +157,7 @@ async def test_refused(name: str, application: Application, client: httpx.AsyncC
     request = (
         {"headers": {"content-type": "image/png"}, **request} if "content" in request else (request)
     )
-    answer = await client.post(CLASSIFY, **request)  # type: ignore[arg-type]
+    answer = await client.post(CLASSIFY, **request)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert application.image.calls == []
 
