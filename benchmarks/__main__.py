@@ -24,17 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 where everything was measured and answered without errors; missed goals are no failure."""
     given = _parser().parse_args(arguments)
     options = Options(given.seconds, given.connections, given.rounds, tuple(given.only))
-    processes.adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"load average: {os.getloadavg()[0]:.2f} (a quiet machine is near 0)", flush=True)
     names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
-    reports = []
-    for name in names:
-        found = SCENARIOS[name](options, _command(name, options))
-        written = report.save(found, given.out)
-        print(f"\n{report.render(found)}\n\nwrote {', '.join(map(str, written))}\n", flush=True)
-        reports.append(found)
+    with processes.adopting_orphans():
+        reports = [_run(name, options, given.out) for name in names]
     return int(any(each.failures or any(row.errors for row in each.rows) for each in reports))
+
+
+def _run(name: str, options: Options, folder: Path) -> Report:
+    found = SCENARIOS[name](options, _command(name, options))
+    written = report.save(found, folder)
+    print(f"\n{report.render(found)}\n\nwrote {', '.join(map(str, written))}\n", flush=True)
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:

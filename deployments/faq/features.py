@@ -12,7 +12,7 @@ nothing. Knows nothing of training.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -123,9 +123,8 @@ class FeatureExtractor:
             tokens += word.tokens
             unknown_tokens += word.unknown_tokens
             unknown_characters += word.unknown_characters
-        known = self._word_columns
         pairs = [f"{first} {second}" for first, second in pairwise(tokens)]
-        columns = [known[pair] for pair in pairs if pair in known]
+        columns = _present(self._word_columns, pairs)
         parts.append(np.array(columns, np.int64))
         return size + len(columns), unknown_tokens, unknown_characters
 
@@ -138,16 +137,18 @@ class FeatureExtractor:
     def _analyse(self, word: str) -> _Word:
         tokens = tuple(_tokens(word))
         ngrams = list(_character_ngrams(word))
-        of_tokens = [self._word_columns[token] for token in tokens if token in self._word_columns]
-        of_ngrams = [
-            self._character_columns[ngram] for ngram in ngrams if ngram in self._character_columns
-        ]
+        of_tokens = _present(self._word_columns, tokens)
+        of_ngrams = _present(self._character_columns, ngrams)
         return _Word(
             columns=np.array(of_tokens + of_ngrams, np.int64),
             tokens=tokens,
             unknown_tokens=len(tokens) - len(of_tokens),
             unknown_characters=len(ngrams) - len(of_ngrams),
         )
+
+
+def _present(columns: Mapping[str, int], ngrams: Iterable[str]) -> list[int]:
+    return [column for column in map(columns.get, ngrams) if column is not None]
 
 
 def _character_ngrams(word: str) -> Iterable[str]:

@@ -22,6 +22,9 @@ PRIOR_CALIBRATION = Calibration(score=0.2, odds=0.8, offset=0.0)
 PRIOR_THRESHOLD = 0.5
 
 _PRIOR_PRECISION = 1.0
+_FEWEST_QUESTIONS = 30
+# With one taken away, another must be left for the odds to be against.
+_FEWEST_FAQS = 3
 
 
 def fit_weights(features: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -70,9 +73,10 @@ def choose_threshold(
     """The best probability from which on a question counts as matched.
 
     It best separates (balanced accuracy) the questions as they are from the same questions with
-    their own FAQ taken away, which then match nothing but sound as if they did.
+    their own FAQ taken away, which then match nothing but sound as if they did. Where there are
+    too few to tell, it is PRIOR_THRESHOLD.
     """
-    if not len(labels):
+    if len(labels) < _FEWEST_QUESTIONS or scores.shape[1] < _FEWEST_FAQS:
         return PRIOR_THRESHOLD
     inside = calibration.probabilities(scores).max(axis=1)
     strangers = np.arange(scores.shape[1]) != labels[:, None]

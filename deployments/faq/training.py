@@ -24,10 +24,11 @@ from deployments.faq.similarity import Known, Similarity
 
 __all__ = ["LARGEST_CORPUS", "Evaluation", "evaluate", "train"]
 
-LARGEST_CORPUS = 2_000
-"""FAQs up to which the weights, one a feature and FAQ, stay within 1 GiB."""
+LARGEST_CORPUS = 1_000
+"""FAQs up to which the dense weights, one a feature and FAQ, fit and train in minutes."""
 
-_MOST_WEIGHTS = 1 << 28
+# 512 MiB in the ranker, and a few times as much while training.
+_MOST_WEIGHTS = 1 << 27
 _MOST_FEATURES = 1 << 17
 # From so many texts on, an n-gram that a single one holds says too little for its place.
 _MANY_TEXTS = 5_000

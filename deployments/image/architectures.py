@@ -92,7 +92,12 @@ def preprocessing_of(preset: Any) -> Preprocessing:
 
 
 def build(architecture: str, classes: int, preprocessing: Preprocessing) -> nn.Module:
-    """The network in eval mode with parameters on the meta device: weights are still to come."""
+    """The network in eval mode with parameters on the meta device: weights are still to come.
+
+    Raises:
+        WeightsError: torchvision has no such classification architecture
+    """
+    presets(architecture)
     arguments: dict[str, Any] = {"num_classes": classes}
     if architecture in ("googlenet", "inception_v3"):
         arguments |= _PORTED

@@ -47,7 +47,7 @@ def download_weights(
             if is_named_after(name, hashlib.file_digest(file, "sha256").hexdigest()):
                 return path
     try:
-        _fetch(url, path, progress=progress)
+        fetch(url, path, progress=progress)
     except (httpx.HTTPError, WeightsError) as error:
         raise WeightsUnavailable(
             f"the weights {name} ({architecture}, {entry.name}) could not be downloaded from"
@@ -57,7 +57,13 @@ def download_weights(
     return path
 
 
-def _fetch(url: str, path: Path, *, progress: bool) -> None:
+def fetch(url: str, path: Path, *, progress: bool) -> None:
+    """Downloads to `path`, all or nothing, a file whose name holds its hash.
+
+    Raises:
+        httpx.HTTPError: the server cannot be reached, refuses, or breaks off
+        WeightsError: the hash is another one
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -58,7 +58,7 @@ class ImageScorer:
             return Refusal("overloaded", math.ceil(error.retry_after_s))
         except DeadlinePassed:
             return Refusal("deadline_passed")
-        except Exception:  # noqa: BLE001 - any fault of a forward pass is this item's alone
+        except Exception:
             logger.exception("a picture could not be classified")
             return Refusal("failed")
         return _encoded(outcome)

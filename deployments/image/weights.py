@@ -23,6 +23,7 @@ from deployments.image.architectures import (
     preprocessing_of,
 )
 from deployments.image.config import WEIGHTS_FILE, ImageModelConfig, WeightsError
+from deployments.image.decoding import Preprocessing
 from deployments.image.download import WeightsUnavailable, download_weights
 
 __all__ = [
@@ -58,7 +59,7 @@ def export_weights(
         )
     state = _read(weights)
     preprocessing = preprocessing_of(entry)
-    classes = _count_classes(build(architecture, 1000, preprocessing), state)
+    classes = _count_classes(architecture, preprocessing, state)
     network = build(architecture, classes, preprocessing)
     fill(network, state)
     _check_finite(network)
@@ -108,13 +109,14 @@ def _check_state_dict(content: Any, name: str) -> Mapping[str, Tensor]:
     return content
 
 
-def _count_classes(network: nn.Module, state: Mapping[str, Tensor]) -> int:
+def _count_classes(
+    architecture: str, preprocessing: Preprocessing, state: Mapping[str, Tensor]
+) -> int:
     """The last parameter of every torchvision classifier has one row a class."""
-    last = [name for name, _ in network.named_parameters()][-1]
-    if last not in state or state[last].ndim == 0:
-        first = next(iter(state))
-        raise WeightsError(f"the weights do not fit: {last} is missing (they begin with {first})")
-    return state[last].shape[0]
+    usual = 1000
+    network = build(architecture, usual, preprocessing)
+    *_, (last, _) = network.named_parameters()
+    return state[last].shape[0] if last in state and state[last].ndim else usual
 
 
 def _check_finite(network: nn.Module) -> None:

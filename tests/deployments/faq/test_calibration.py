@@ -32,3 +32,7 @@ def test_a_row_depends_on_itself_alone(scores: np.ndarray) -> None:
 def test_odds_are_against_the_sum_of_the_others() -> None:
     shares = np.array([[0.5, 0.3, 0.2]])
     np.testing.assert_allclose(odds(np.log(shares)), np.log(shares / (1 - shares)))
+
+
+def test_odds_of_two_are_their_difference() -> None:
+    np.testing.assert_allclose(odds(np.array([[3.0, 1.0]])), [[2.0, -2.0]])

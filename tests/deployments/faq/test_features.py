@@ -1,10 +1,10 @@
-"""The extractor's features are those of scikit-learn's own vectorizers."""
+"""The extractor's features are those of scikit-learn's own vectorizers, unknowns apart."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import hstack
+from scipy.sparse import csr_array, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from deployments.faq.corpus import Corpus
@@ -37,20 +37,31 @@ questions = st.one_of(
 )
 
 
-def vectorizers(texts: list[str]) -> list[TfidfVectorizer]:
-    words = TfidfVectorizer(ngram_range=WORD_NGRAMS, token_pattern=TOKEN_PATTERN, sublinear_tf=True)
-    characters = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=CHARACTER_NGRAMS, sublinear_tf=True
-    )
-    return [words.fit(texts), characters.fit(texts)]
-
-
-EXPECTED = vectorizers(LEARNT)
+WORDS = TfidfVectorizer(
+    ngram_range=WORD_NGRAMS, token_pattern=TOKEN_PATTERN, sublinear_tf=True, norm=None
+).fit(LEARNT)
+CHARACTERS = TfidfVectorizer(
+    analyzer="char_wb", ngram_range=CHARACTER_NGRAMS, sublinear_tf=True, norm=None
+).fit(LEARNT)
 EXTRACTOR = fit_features(LEARNT, most_features=1 << 20)
 
 
+def block(vectorizer: TfidfVectorizer, asked: list[str]) -> csr_array:
+    """scikit-learn's rows divided by their lengths, in which unknowns weigh like the rarest."""
+    analyse, known = vectorizer.build_analyzer(), vectorizer.vocabulary_
+    rows = csr_array(vectorizer.transform(asked))
+    # Pairs of words do not count: most pairs are new even in familiar questions.
+    pairs = vectorizer.analyzer == "word"
+    unknown = [
+        sum(ngram not in known and not (pairs and " " in ngram) for ngram in analyse(question))
+        for question in asked
+    ]
+    squares = rows.power(2).sum(axis=1) + np.array(unknown) * vectorizer.idf_.max() ** 2
+    return csr_array(rows.multiply(1 / np.sqrt(np.maximum(squares, 1e-9))[:, None]))
+
+
 def assert_same(asked: list[str]) -> None:
-    expected = hstack([vectorizer.transform(asked) for vectorizer in EXPECTED], format="csr")
+    expected = hstack([block(WORDS, asked), block(CHARACTERS, asked)], format="csr")
     found = EXTRACTOR.transform(asked)
     found.check_format()
     expected.sort_indices()
@@ -60,9 +71,20 @@ def assert_same(asked: list[str]) -> None:
 
 
 def test_columns_are_those_of_scikit_learn() -> None:
-    words, characters = (vectorizer.get_feature_names_out().tolist() for vectorizer in EXPECTED)
-    assert list(EXTRACTOR.words) == words
-    assert list(EXTRACTOR.characters) == characters
+    assert list(EXTRACTOR.words) == WORDS.get_feature_names_out().tolist()
+    assert list(EXTRACTOR.characters) == CHARACTERS.get_feature_names_out().tolist()
+
+
+def test_blocks_of_known_questions_have_length_1() -> None:
+    rows = EXTRACTOR.transform(LEARNT).power(2)
+    count = len(EXTRACTOR.words)
+    np.testing.assert_allclose(rows[:, :count].sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(rows[:, count:].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_unknown_makes_a_question_like_nothing() -> None:
+    known, half_known = EXTRACTOR.transform(["password", "password grblfx"]).toarray()
+    assert half_known @ half_known < 0.7 * (known @ known)
 
 
 @given(st.lists(questions, min_size=1, max_size=5))
