@@ -65,6 +65,8 @@ def test_resnet_becomes_one_operation_a_convolution() -> None:
 
 LOOKALIKES: dict[str, Callable[[Any, Tensor], Any]] = {
     "read later": lambda n, y: (n.second(y) + y) * y,
+    "read later by a convolution": lambda n, y: (n.second(y) + y) * n.narrow(y),
+    "an alias": lambda n, y: (n.second(y) + y.detach()) * y,
     "read through a view": lambda n, y: y.flatten(2) * (n.second(y) + y).flatten(2),
     "broadcast": lambda n, y: n.second(y) + n.narrow(y),
     "the result is broadcast": lambda n, y: n.narrow(y) + y,
