@@ -61,4 +61,7 @@ def _command(scenario: str, options: Options) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; everything that was started is stopped")

@@ -17,7 +17,7 @@ from benchmarks.payloads import TOP_K, corpus, expected_rankings, questions
 from benchmarks.ranker_peers import PATH, ranker_peers
 from benchmarks.report import APPLICATION, Goal, Report, Row
 from benchmarks.rounds import Findings, Options, measure_server, own_sizes
-from benchmarks.servers import Server, application
+from benchmarks.servers import Server, application, forget_application
 from deployments.faq.ranker import FaqRanker
 from deployments.faq.training import train
 
@@ -50,11 +50,6 @@ def run(options: Options, command: str) -> Report:
 def application_server(corpus_folder: Path) -> Server:
     """The application with the questions' corpus and no picture weights of its own."""
     return application(f"faq.corpus={corpus_folder}", path=PATH, ready_path="/readyz/faq")
-
-
-def forget_application() -> None:
-    """Empties the application's data folder, so that what it serves is made by today's code."""
-    shutil.rmtree(WORK / "application", ignore_errors=True)
 
 
 def alone_p50_ms(ranker: FaqRanker, texts: Sequence[str]) -> float:

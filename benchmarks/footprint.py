@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from benchmarks.faq import application_server, forget_application
+from benchmarks.faq import application_server
 from benchmarks.load import Load, measure, request_bytes
 from benchmarks.payloads import corpus
 from benchmarks.processes import ProcessMemory, memory
 from benchmarks.ranker_peers import PATH
 from benchmarks.report import Goal, Report
 from benchmarks.rounds import Options
-from benchmarks.servers import ServerError, running
+from benchmarks.servers import ServerError, forget_application, running
 
 LIMIT_GB = 1.5
 PICTURES = "ImageClassifier"

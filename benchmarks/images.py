@@ -14,11 +14,10 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.environments import ROOT, WORK, versions
-from benchmarks.faq import forget_application
 from benchmarks.payloads import photographs, pictures
 from benchmarks.report import APPLICATION, Goal, Measurement, Report, Row
 from benchmarks.rounds import Findings, Options, measure_server
-from benchmarks.servers import Server, application
+from benchmarks.servers import Server, application, forget_application
 
 BARE = "PyTorch loop, decoded before"
 DECODING = "PyTorch loop with decoding"

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -75,6 +76,11 @@ def application(*settings: str, path: str, ready_path: str, form: Form = "questi
         form=form,
         start_limit_s=600.0,
     )
+
+
+def forget_application() -> None:
+    """Empties the application's data folder, so that what it serves is made by today's code."""
+    shutil.rmtree(WORK / "application", ignore_errors=True)
 
 
 @contextmanager

@@ -4,11 +4,18 @@ import json
 import statistics
 import time
 
-from benchmarks.faq import forget_application
 from benchmarks.ranker_peers import PATH
 from benchmarks.report import Goal, Report
 from benchmarks.rounds import Options
-from benchmarks.servers import Running, ServerError, application, pause, post, started
+from benchmarks.servers import (
+    Running,
+    ServerError,
+    application,
+    forget_application,
+    pause,
+    post,
+    started,
+)
 
 LIMIT_S = 20.0
 QUESTION = json.dumps({"question": "How do I copy an array?"}).encode()

@@ -1,12 +1,12 @@
 """What travels between the Router and the model deployments.
 
 Matches and predictions are encoded as JSON where they are made, in the model's own process, so
-that the Router, which every request passes, splices bytes and builds no objects.
+that the Router, which every request passes, splices bytes and builds no objects. Named tuples,
+because pickle writes them several times faster than dataclasses.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Form(StrEnum):
@@ -16,8 +16,7 @@ class Form(StrEnum):
     TRIPLES = "triples"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelIdentity:
+class ModelIdentity(NamedTuple):
     """The model that made an answer: registry name, version, `sha256:` digest of its artifact."""
 
     name: str
@@ -25,8 +24,7 @@ class ModelIdentity:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One question to rank: at most `top_k` matches of at least `min_probability`."""
 
     text: str
@@ -35,16 +33,14 @@ class Question:
     form: Form = Form.OBJECTS
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedRanking:
+class EncodedRanking(NamedTuple):
     """The matches of one question as a JSON array, best first."""
 
     matches: bytes
     matched: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RankedBatch:
+class RankedBatch(NamedTuple):
     """The answers to one call, in the order of its questions; `inference_ms` is the whole call's.
 
     `largest_match_bytes` bounds one encoded match, so that the caller can bound the next answer.
@@ -56,8 +52,7 @@ class RankedBatch:
     largest_match_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """One decoded picture: `pixels` is uint8 (height, width, 3), RGB."""
 
     pixels: Any
@@ -65,8 +60,7 @@ class Picture:
     form: Form = Form.OBJECTS
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedPrediction:
+class EncodedPrediction(NamedTuple):
     """The predictions for one picture as a JSON array, best first, and where its time went."""
 
     predictions: bytes
@@ -74,16 +68,14 @@ class EncodedPrediction:
     inference_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why one item of a call was not scored; its neighbours were."""
 
     reason: str  # "overloaded", "deadline_passed" or "failed"
     retry_after_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifiedBatch:
+class ClassifiedBatch(NamedTuple):
     """The answers to one call, in the order of its pictures."""
 
     model: ModelIdentity
