@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 BENCHMARKS = Path(__file__).resolve().parent
@@ -16,6 +17,7 @@ ROOT = BENCHMARKS.parent
 WORK = BENCHMARKS / ".peers"
 """Everything the benchmarks make and keep, ignored by git."""
 
+STAMP = "requirements.sha256"
 VERSIONS = """
 import importlib.metadata, json, sys
 names = sys.argv[1:]
@@ -33,36 +35,51 @@ def python_of(name: str) -> Path:
     Raises:
         PeerError: the environment could not be made; pip's last lines say why.
     """
-    requirements = BENCHMARKS / "peers" / f"requirements-{name}.txt"
     folder = WORK / name
-    stamp = folder / "requirements.sha256"
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != digest:
+    if not _is_made(name):
         print(f"making the environment of {name} (once; may take minutes) ...", flush=True)
-        _make(name, folder, requirements)
-        stamp.write_text(digest)
+        _make(name, folder)
+        (folder / STAMP).write_text(_digest(name))
     return folder / "bin" / "python"
 
 
-def versions(name: str) -> dict[str, str]:
-    """What is really installed in a peer's environment, of what its requirements name.
+def versions(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What is really installed of what the peers' requirements name; peers not made are left out.
 
     Raises:
-        PeerError: the environment does not answer.
+        PeerError: an environment does not answer.
     """
-    requirements = BENCHMARKS / "peers" / f"requirements-{name}.txt"
-    lines = [line.partition("#")[0].strip() for line in requirements.read_text().splitlines()]
-    names = [line.partition("==")[0].partition("[")[0] for line in lines if line]
-    answer = _run(name, [str(python_of(name)), "-c", VERSIONS, *names])
+    return {name: _versions(name) for name in names if _is_made(name)}
+
+
+def _versions(name: str) -> dict[str, str]:
+    lines = [
+        line.partition("#")[0].strip() for line in _requirements(name).read_text().splitlines()
+    ]
+    packages = [line.partition("==")[0] for line in lines if line]
+    answer = _run(name, [str(python_of(name)), "-c", VERSIONS, *packages])
     found: dict[str, str] = json.loads(answer)
     return found
 
 
-def _make(name: str, folder: Path, requirements: Path) -> None:
+def _is_made(name: str) -> bool:
+    stamp = WORK / name / STAMP
+    return stamp.exists() and stamp.read_text() == _digest(name)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(_requirements(name).read_bytes()).hexdigest()
+
+
+def _requirements(name: str) -> Path:
+    return BENCHMARKS / "peers" / f"requirements-{name}.txt"
+
+
+def _make(name: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _run(name, [sys.executable, "-m", "venv", str(folder)])
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    _run(name, [*pip, "--disable-pip-version-check", "-r", str(requirements)])
+    _run(name, [*pip, "--disable-pip-version-check", "-r", str(_requirements(name))])
 
 
 def _run(name: str, command: list[str]) -> str:

@@ -98,7 +98,6 @@ def _report(
     options: Options, command: str, findings: Findings, alone_ms: float, source: str
 ) -> Report:
     rows = report.summarise(findings.measurements)
-    peers = ("uvicorn", "litserve", "bentoml", "mlserver")
     return Report(
         scenario="faq",
         command=command,
@@ -106,7 +105,7 @@ def _report(
         goals=goals(rows, options.connections, alone_ms),
         notes=(source, f"the ranker alone: p50 {alone_ms:.3f} ms for one question"),
         failures=tuple(f"{name}: {why}" for name, why in findings.failures.items()),
-        versions={name: versions(name) for name in peers if (WORK / name).exists()},
+        versions=versions(("uvicorn", "litserve", "bentoml", "mlserver")),
         measurements=tuple(findings.measurements),
         figures={"ranker_alone_p50_ms": alone_ms},
     )

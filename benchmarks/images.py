@@ -131,7 +131,6 @@ def _report(
     rows = report.summarise(findings.measurements)
     best = found[0]
     form = f"the bare model is fastest at batch {best['batch']}, {best['precision']}"
-    peer = "litserve_resnet"
     return Report(
         scenario="images",
         command=command,
@@ -139,7 +138,7 @@ def _report(
         goals=goals(rows, options.connections),
         notes=(f"{form}; its latencies are those of a batch",),
         failures=tuple(f"{name}: {why}" for name, why in findings.failures.items()),
-        versions={peer: versions(peer)} if (WORK / peer).exists() else {},
+        versions=versions(["litserve_resnet"]),
         measurements=tuple(findings.measurements),
         figures={"bare_model": found},
     )

@@ -100,12 +100,13 @@ def summarise(measurements: Sequence[Measurement]) -> tuple[Row, ...]:
 def best(rows: Sequence[Row], family: str, connections: int) -> Row | None:
     """The fastest variant of a family, which alone counts in a comparison.
 
-    A variant with errors does not count: fast wrong answers are no throughput.
+    A variant with errors or without an answer does not count: fast wrong answers are no throughput.
     """
     mine = [
         row
         for row in rows
-        if row.family == family and row.connections == connections and row.errors == 0
+        if (row.family, row.connections, row.errors) == (family, connections, 0)
+        and row.requests_per_s > 0
     ]
     return max(mine, key=lambda row: row.requests_per_s, default=None)
 

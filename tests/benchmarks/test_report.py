@@ -63,12 +63,14 @@ def test_the_best_variant_counts_and_one_with_errors_does_not() -> None:
             measured("plain", "peer", 900),
             measured("batched", "peer", 1200),
             measured("wrong", "peer", 5000, errors=1),
+            Measurement("silent", "other", 16, 0.0, math.nan, math.nan, 0),
         ]
     )
     found = best(rows, "peer", 16)
     assert found is not None
     assert found.name == "batched"
     assert best(rows, "peer", 1) is None
+    assert best(rows, "other", 16) is None
 
 
 def test_question_goals_use_the_best_of_each_peer() -> None:

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployments.registry_artifacts import exclusive
+from deployments.registry.artifacts import exclusive
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

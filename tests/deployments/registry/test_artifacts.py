@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.registry_artifacts import DigestMismatch, RegistryError, folder_digest, install
+from deployments.registry.artifacts import DigestMismatch, RegistryError, folder_digest, install
 
 Files = dict[str, bytes]
 
@@ -110,7 +110,7 @@ def test_interrupted_install_leaves_nothing(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from deployments.registry_artifacts import install
+from deployments.registry.artifacts import install
 
 def fill(partial):
     (partial / "half.npy").write_bytes(b"half")

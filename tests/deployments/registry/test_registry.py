@@ -22,9 +22,9 @@ from deployments.registry import (
     RegistryError,
     folder_digest,
 )
-from tests.deployments.registry_server import FakeServer, running
+from tests.deployments.registry.server import FakeServer, running
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def make_folder(folder: Path, content: str = "weights") -> Path:
@@ -270,7 +270,7 @@ def test_two_processes_create_one_registry_and_say_nothing(tmp_path: Path) -> No
     processes = []
     for content in ("one", "two"):
         folder = make_folder(tmp_path / content, content)
-        command = [sys.executable, "-m", "tests.deployments.registry_process"]
+        command = [sys.executable, "-m", "tests.deployments.registry.process"]
         command += [f"sqlite:///{tmp_path}/data/registry.db", str(tmp_path / "data")]
         command += ["faq", str(folder)]
         process = subprocess.Popen(

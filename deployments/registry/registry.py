@@ -22,32 +22,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from deployments import registry_records as records
-from deployments.registry_answers import ABSENT, Answers
-from deployments.registry_artifacts import (
+from deployments.registry import records
+from deployments.registry.answers import ABSENT, Answers
+from deployments.registry.artifacts import (
     MODEL_FILE,
-    DigestMismatch,
     RegistryError,
     exclusive,
     folder_digest,
     install,
     verify,
 )
-from deployments.registry_client import connect, database_of, refusals
-from deployments.registry_records import ModelVersion
+from deployments.registry.client import connect, database_of, refusals
+from deployments.registry.records import ModelVersion
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
-
-__all__ = [
-    "DigestMismatch",
-    "ModelNotFound",
-    "ModelVersion",
-    "Registry",
-    "RegistryError",
-    "folder_digest",
-]
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 ALIAS_NAME = re.compile(r"(?!latest$|[vV]\d+$)[A-Za-z][A-Za-z0-9_-]{0,99}")

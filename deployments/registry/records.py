@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deployments.registry_artifacts import RegistryError
-from deployments.registry_client import refusals, says_absent
+from deployments.registry.artifacts import RegistryError
+from deployments.registry.client import refusals, says_absent
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -1,0 +1,14 @@
+"""The model registry; importing it does not import MLflow."""
+
+from deployments.registry.artifacts import DigestMismatch, RegistryError, folder_digest
+from deployments.registry.records import ModelVersion
+from deployments.registry.registry import ModelNotFound, Registry
+
+__all__ = [
+    "DigestMismatch",
+    "ModelNotFound",
+    "ModelVersion",
+    "Registry",
+    "RegistryError",
+    "folder_digest",
+]
