@@ -9,6 +9,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ DECODING = "PyTorch loop with decoding"
 PYTORCH = "PyTorch"
 LITSERVE = "LitServe"
 SEARCH_SECONDS = 3.0
+LONGER = 3
+"""Pictures come in batches, of which a run holds few: it takes this many times longer than one of
+questions, so that a batch more or less within it matters little."""
 
 
 class LoopError(RuntimeError):
@@ -43,6 +47,7 @@ def run(options: Options, command: str) -> Report:
     print("searching the bare model's best batch size and precision ...", flush=True)
     seconds = min(options.seconds, SEARCH_SECONDS)
     found = _loop("search", weights, files, "--seconds", str(seconds))["found"]
+    options = replace(options, seconds=options.seconds * LONGER)
     findings = Findings()
     servers = [server for server in _servers(weights) if options.wants(server.name)]
     for number in range(options.rounds):
@@ -136,7 +141,10 @@ def _report(
         command=command,
         rows=rows,
         goals=goals(rows, options.connections),
-        notes=(f"{form}; its latencies are those of a batch",),
+        notes=(
+            f"{form}; its latencies are those of a batch",
+            f"measured for {options.seconds:g} s at a time",
+        ),
         failures=tuple(f"{name}: {why}" for name, why in findings.failures.items()),
         versions=versions(["litserve_resnet"]),
         measurements=tuple(findings.measurements),

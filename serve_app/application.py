@@ -33,7 +33,7 @@ def build(settings: Settings, models: Models) -> Application:
     ranker = serve.deployment(
         name=FAQ_RANKER,
         **_options(faq, faq.calls_per_replica, _questions_policy(faq.target_questions)),
-    )(FaqRankerDeployment).bind(models.faq, registry)
+    )(FaqRankerDeployment).bind(models.faq, registry, settings.http.is_local)
     classifier = None
     if isinstance(models.image, ModelVersion):
         classifier = serve.deployment(

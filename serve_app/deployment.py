@@ -17,6 +17,7 @@ from serve_app.http.routes import http_face
 from serve_app.image_gateway import ImageGateway
 from serve_app.models import Missing, Models, preprocessing_of
 from serve_app.observer import Observer
+from serve_app.ranker_calls import RankerCalls
 from serve_app.readiness import ModelStatus, Readiness, State
 from serve_app.request_log import RequestLog
 from serve_app.scrape import Scrape
@@ -40,9 +41,9 @@ class RouterDeployment:
         self._replica = context.replica_id.unique_id
         self._metrics = Metrics()
         self._readiness = Readiness({"faq": _status(models.faq), "image": _status(models.image)})
-        self._faq = FaqGateway(
-            RankerHandle(ranker, self._replica), settings.faq, self._metrics.model("faq")
-        )
+        handle = RankerHandle(ranker, self._replica)
+        self._ranker = RankerCalls(handle, handle.addresses, self._replica)
+        self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"))
         self._image: ImageGateway | None = None
         if classifier is not None and isinstance(models.image, ModelVersion):
             self._image = ImageGateway(
@@ -70,9 +71,11 @@ class RouterDeployment:
         """What this replica counted."""
         return self._metrics.report(ROUTER, self._replica)
 
-    def _on_replicas(self, key: str, replicas: int) -> None:
+    async def _on_replicas(self, key: str, replicas: int) -> None:
         if key == "faq":
             self._faq.set_replicas(replicas)
+            if replicas != self._ranker.connected:
+                await self._ranker.refresh()
 
 
 def _status(version: ModelVersion | Missing) -> ModelStatus:

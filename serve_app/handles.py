@@ -9,23 +9,31 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle
 
 from deployments.contracts import ClassifiedBatch, Picture, Question, RankedBatch
+from deployments.direct import Address
 from serve_app.errors import InternalError, ModelUnavailable, Overloaded
 
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
+ASK_S = 5.0
+
 
 class RankerHandle:
     """Calls the FAQ ranker's replicas."""
 
     def __init__(self, handle: DeploymentHandle[Any], router: str):
+        self._handle = handle
         self._rank = _by_pickle(handle, "rank")
         self._router = router
 
     async def rank(self, questions: Sequence[Question], held_per_replica: float) -> RankedBatch:
         """See `FaqBackend.rank`."""
         return await _call(lambda: self._rank.remote(questions, self._router, held_per_replica))
+
+    async def addresses(self) -> Sequence[Address]:
+        """Where the replicas that run now can be reached directly."""
+        return await ask_all(self._handle, "address")
 
 
 class ClassifierHandle:
@@ -44,6 +52,16 @@ def _by_pickle(handle: DeploymentHandle[Any], method: str) -> DeploymentHandle[A
     return handle.options(
         method_name=method, request_serialization="pickle", response_serialization="pickle"
     )
+
+
+async def ask_all(handle: DeploymentHandle[Any], method: str) -> list[Any]:
+    """What every replica answers; one that does not, in time or at all, is left out."""
+    try:
+        response = handle.broadcast(method)
+        answers = await response.results_async(timeout_s=ASK_S, return_exceptions=True)
+    except (DeploymentUnavailableError, TimeoutError):
+        return []
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 
 async def _call(call: Callable[[], Awaitable[R]]) -> R:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from ray import serve
 from ray.serve.schema import (
@@ -28,7 +28,7 @@ class Observer:
         application: str,
         deployments: Mapping[str, str],
         readiness: Readiness,
-        on_replicas: Callable[[str, int], None],
+        on_replicas: Callable[[str, int], Awaitable[None]],
     ):
         self._application = application
         self._deployments = deployments
@@ -39,25 +39,27 @@ class Observer:
         """Looks for as long as the replica lives; a failed look is logged and made again."""
         while True:
             try:
-                self.note(await asyncio.to_thread(serve.status))
+                await self.note(await asyncio.to_thread(serve.status))
             except Exception:
                 logger.exception("the state of the deployments is unknown")
             await asyncio.sleep(PERIOD_S)
 
-    def note(self, status: ServeStatus) -> None:
+    async def note(self, status: ServeStatus) -> None:
         """Passes on what one look saw."""
         application = status.applications.get(self._application)
         if application is None:
             return
         for key, name in self._deployments.items():
-            self._note_deployment(key, application, name)
+            await self._note_deployment(key, application, name)
 
-    def _note_deployment(self, key: str, application: ApplicationStatusOverview, name: str) -> None:
+    async def _note_deployment(
+        self, key: str, application: ApplicationStatusOverview, name: str
+    ) -> None:
         deployment = application.deployments.get(name)
         if deployment is None:
             return
         self._readiness.set_state(key, state_of(deployment))
-        self._on_replicas(key, _running(deployment))
+        await self._on_replicas(key, _running(deployment))
 
 
 def state_of(deployment: DeploymentStatusOverview) -> State:

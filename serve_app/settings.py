@@ -34,6 +34,11 @@ class HttpSettings(Section):
     multipart_limit_bytes: Count = Field(64 * MIB, description="largest multipart body")
     deadline_s: float = Field(30.0, gt=0, le=3600, description="time a request may take")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the service; its replicas then stay local too."""
+        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+
 
 class Scaling(Section):
     """How many replicas a deployment has, and what each reserves."""
@@ -99,6 +104,9 @@ class ImageSettings(Scaling):
     num_cpus: float = Field(1.0, ge=0, description="CPUs that one replica reserves")
     num_gpus: float | None = Field(
         None, ge=0, description="GPUs that one replica reserves; 1 where the cluster has one"
+    )
+    threads: Count | None = Field(
+        None, description="threads of one replica on CPUs; without one, as many as it has cores"
     )
     max_batch_size: Count = Field(8, description="most pictures in one forward pass")
     max_queue: Count = Field(256, description="pictures that may wait in one replica")

@@ -37,9 +37,8 @@ class ImageClassifier:
         self.precision = str(dtype).removeprefix("torch.")
         self._network = network
         self._dtype = dtype
-        scale = 255 * torch.ones(3, device=device)
-        self._mean = scale * torch.tensor(config.preprocessing.mean, device=device)
-        self._std = scale * torch.tensor(config.preprocessing.std, device=device)
+        self._mean = 255 * torch.tensor(config.preprocessing.mean, device=device)
+        self._std = 255 * torch.tensor(config.preprocessing.std, device=device)
 
     @classmethod
     def load(
@@ -83,6 +82,9 @@ class ImageClassifier:
 
         images: RGB arrays of shape (crop_size, crop_size, 3), as `decode` makes them; top_k: one
         number for each picture, of at least 1; where it exceeds the classes, all are returned.
+
+        Raises:
+            ValueError: a picture of another shape or type, or a wrong top_k
         """
         if len(images) != len(top_k) or (top_k and min(top_k) < 1):
             raise ValueError("top_k must hold one number of at least 1 for each picture")
@@ -113,6 +115,9 @@ class ImageClassifier:
             self.logits([black] * batch_size)
 
     def _forward(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        size = self.config.preprocessing.crop_size
+        if any(image.shape != (size, size, 3) or image.dtype != np.uint8 for image in images):
+            raise ValueError(f"every picture must be uint8 of shape ({size}, {size}, 3)")
         pixels = torch.from_numpy(np.stack(images))
         if self.device.type == "cuda":
             pixels = pixels.pin_memory().to(self.device, non_blocking=True)

@@ -3,6 +3,7 @@
 Importing this module does not import torch: the application is put together where there is none.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -18,6 +19,7 @@ class Options(Protocol):
 
     device: str
     precision: str
+    threads: int | None
     max_batch_size: int
     max_queue: int
 
@@ -31,7 +33,11 @@ class ImageClassifierDeployment:
 
         self._replica = serve.get_replica_context().replica_id.unique_id
         classifier = ImageClassifier.load(
-            registry.fetch(version), device=options.device, precision=options.precision
+            registry.fetch(version),
+            device=options.device,
+            precision=options.precision,
+            # Ray sets OMP_NUM_THREADS to the CPUs that the replica reserves.
+            threads=options.threads or len(os.sched_getaffinity(0)),
         )
         classifier.warm_up([1, options.max_batch_size])
         self._scorer = ImageScorer(

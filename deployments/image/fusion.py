@@ -2,9 +2,9 @@
 
 Batch norm goes into the convolution before it. On a CPU, oneDNN then runs a convolution, the
 addition of the residual and the activation as one operation, on weights that are laid out for it
-once instead of at every call. Both are what `torch.compile` with freezing does, without its
-minutes of compilation. Networks that `torch.fx` cannot trace, and operations outside these
-patterns, stay as they are.
+once instead of at every call. `torch.compile` with freezing does both too, but compiles at every
+start. Networks that `torch.fx` cannot trace, and operations outside these patterns, stay as they
+are. The operations of oneDNN are those that torch's compiler emits; they are not public API.
 """
 
 import operator
@@ -37,9 +37,10 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network
     try:
-        return fuse(network, inplace=True)
+        traced = fx.symbolic_trace(network)
     except (fx.proxy.TraceError, TypeError):  # control flow that depends on the data
         return network
+    return fuse(traced, inplace=True, no_trace=True)
 
 
 def fuse_convolutions(network: nn.Module, example: Tensor) -> nn.Module:

@@ -98,15 +98,24 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 def _check_state_dict(content: Any, name: str) -> Mapping[str, Tensor]:
     if not isinstance(content, Mapping):
         raise WeightsError(f"{name} holds a {type(content).__name__}, not a state dict")
-    strangers = [key for key, value in content.items() if not isinstance(value, Tensor)]
-    if strangers or not content:
+    if not content or not all(map(_is_weight, content.keys(), content.values())):
         hint = (
             "; it looks like a training checkpoint: save its 'state_dict' alone"
             if "state_dict" in content
             else ""
         )
-        raise WeightsError(f"{name} is not a state dict: not every value is a tensor{hint}")
+        raise WeightsError(f"{name} is not a state dict of names and dense, real tensors{hint}")
     return content
+
+
+def _is_weight(name: Any, value: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_complex()
+    )
 
 
 def _count_classes(

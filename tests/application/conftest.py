@@ -14,8 +14,8 @@ PORT = 8123
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real input; tests that need it skip where it is absent."""
-    default = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("SCORING_SHARED_DATA", default))
+    default = Path(__file__).parents[3] / "shared"
+    folder = Path(os.environ.get("SCORING_SHARED_DATA", default)) / "data"
     if not folder.is_dir():
         pytest.skip(f"real input is absent: {folder} (SCORING_SHARED_DATA names another folder)")
     return folder

@@ -1,12 +1,11 @@
 """From what Ray Serve says of a deployment to a model's state."""
 
 import pytest
+from ray.serve._private.common import DeploymentStatus, DeploymentStatusTrigger
 from ray.serve.schema import (
     ApplicationStatus,
     ApplicationStatusOverview,
-    DeploymentStatus,
     DeploymentStatusOverview,
-    DeploymentStatusTrigger,
     ServeStatus,
 )
 
@@ -39,21 +38,29 @@ def test_state(deployment: DeploymentStatusOverview, state: State) -> None:
     assert state_of(deployment) is state
 
 
-def test_replicas_and_states_are_passed_on() -> None:
+async def test_replicas_and_states_are_passed_on() -> None:
     readiness = Readiness({"faq": ModelStatus("faq", FAQ, State.LOADING)})
     replicas: dict[str, int] = {}
-    observer = Observer("scoring", {"faq": "FaqRanker"}, readiness, replicas.__setitem__)
+
+    async def on_replicas(key: str, running: int) -> None:
+        replicas[key] = running
+
+    observer = Observer("scoring", {"faq": "FaqRanker"}, readiness, on_replicas)
     deployments = {"FaqRanker": overview(DeploymentStatus.HEALTHY, RUNNING=3)}
     application = ApplicationStatusOverview(ApplicationStatus.RUNNING, "", 0.0, deployments)
-    observer.note(ServeStatus(applications={"scoring": application}))
+    await observer.note(ServeStatus(applications={"scoring": application}))
     assert readiness.status("faq").state is State.READY
     assert replicas == {"faq": 3}
 
 
-def test_nothing_is_known_before_the_application_is() -> None:
+async def test_nothing_is_known_before_the_application_is() -> None:
     readiness = Readiness({"faq": ModelStatus("faq", FAQ, State.LOADING)})
-    observer = Observer("scoring", {"faq": "FaqRanker"}, readiness, lambda *_: None)
-    observer.note(ServeStatus())
+
+    async def on_replicas(key: str, running: int) -> None:
+        raise AssertionError(f"{running} replicas of {key}")
+
+    observer = Observer("scoring", {"faq": "FaqRanker"}, readiness, on_replicas)
+    await observer.note(ServeStatus())
     assert readiness.status("faq").state is State.LOADING
 
 

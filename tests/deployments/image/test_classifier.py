@@ -2,10 +2,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torchvision import models
 
@@ -131,6 +133,19 @@ class TestClassify:
     def test_wrong_top_k(self, classifier: ImageClassifier, top_k: list[int]) -> None:
         with pytest.raises(ValueError, match="top_k"):
             classifier.classify([np.zeros((224, 224, 3), np.uint8)], top_k)
+
+    @pytest.mark.parametrize(
+        "image",
+        [
+            np.zeros((225, 224, 3), np.uint8),
+            np.zeros((3, 224, 224), np.uint8),
+            np.zeros((224, 224, 3), np.float32),
+        ],
+    )
+    def test_wrong_pixels(self, classifier: ImageClassifier, image: NDArray[Any]) -> None:
+        good = np.zeros((224, 224, 3), np.uint8)
+        with pytest.raises(ValueError, match="uint8 of shape"):
+            classifier.classify([good, image], [1, 1])
 
     def test_read_only_pixels_are_left_alone(self, classifier: ImageClassifier) -> None:
         image = np.full((224, 224, 3), 7, np.uint8)

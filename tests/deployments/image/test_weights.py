@@ -142,6 +142,10 @@ class TestRefusals:
             (lambda s: s["conv5.1.running_var"].fill_(float("inf")), "not finite, in conv5.1"),
             (lambda s: s.clear(), "not a state dict"),
             (lambda s: s.update(epoch=3), "not a state dict"),
+            (lambda s: s.update({3: torch.ones(1)}), "not a state dict"),
+            (lambda s: s.update({"fc.bias": torch.ones(9, device="meta")}), "not a state dict"),
+            (lambda s: s.update({"fc.bias": torch.ones(1000) * 1j}), "not a state dict"),
+            (lambda s: s.update({"fc.bias": torch.ones(1000).int()}), "do not fit: .*fc.bias"),
         ],
     )
     def test_content(
