@@ -17,6 +17,7 @@ from deployments.image.deployment import ImageClassifierDeployment
 from deployments.registry import ModelVersion
 from serve_app.deployment import FAQ_RANKER, IMAGE_CLASSIFIER, ROUTER, RouterDeployment
 from serve_app.models import Models, registry_of
+from serve_app.requests_policy import RequestsPolicy
 from serve_app.settings import ImageSettings, Scaling, Settings
 
 MAX_ONGOING_REQUESTS = 10_000
@@ -32,7 +33,7 @@ def build(settings: Settings, models: Models) -> Application:
     faq, image = settings.faq, settings.image
     ranker = serve.deployment(
         name=FAQ_RANKER,
-        **_options(faq, faq.calls_per_replica, _questions_policy(faq.target_questions)),
+        **_options(faq, faq.calls_per_replica, _policy(QuestionsPolicy, faq.target_questions)),
     )(FaqRankerDeployment).bind(models.faq, registry, settings.http.is_local)
     classifier = None
     if isinstance(models.image, ModelVersion):
@@ -40,8 +41,9 @@ def build(settings: Settings, models: Models) -> Application:
             name=IMAGE_CLASSIFIER,
             **_options(image, image.target_images, num_gpus=_gpus(image)),
         )(ImageClassifierDeployment).bind(models.image, registry, image)
+    target = settings.router.target_requests
     router = serve.deployment(
-        name=ROUTER, **_options(settings.router, settings.router.target_requests)
+        name=ROUTER, **_options(settings.router, target, _policy(RequestsPolicy, target))
     )(serve.ingress()(RouterDeployment))
     return router.bind(settings, models, ranker, classifier)
 
@@ -69,8 +71,8 @@ def _options(
     }
 
 
-def _questions_policy(target: int) -> AutoscalingPolicy:
-    return AutoscalingPolicy(policy_function=QuestionsPolicy, policy_kwargs={"target": target})
+def _policy(policy: type[Any], target: int) -> AutoscalingPolicy:
+    return AutoscalingPolicy(policy_function=policy, policy_kwargs={"target": target})
 
 
 def _gpus(image: ImageSettings) -> float:

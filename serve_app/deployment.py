@@ -1,7 +1,6 @@
 """The Ray Serve deployment of the Router: puts the parts together in one replica."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from ray import serve
@@ -10,6 +9,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.contracts import ModelIdentity
 from deployments.registry import ModelVersion
 from deployments.telemetry import Metrics, Report
+from serve_app.edge import straight_way
 from serve_app.faq_gateway import FaqGateway
 from serve_app.handles import ClassifierHandle, RankerHandle
 from serve_app.http.face import HttpFace
@@ -20,6 +20,7 @@ from serve_app.observer import Observer
 from serve_app.ranker_calls import RankerCalls
 from serve_app.readiness import ModelStatus, Readiness, State
 from serve_app.request_log import RequestLog
+from serve_app.requests_policy import METRIC
 from serve_app.scrape import Scrape
 from serve_app.settings import Settings
 
@@ -57,15 +58,21 @@ class RouterDeployment:
 
     def __serve_build_asgi_app__(self) -> HttpFace:
         log = self._settings.log
-        return http_face(
+        face = http_face(
             faq=self._faq,
             image=self._image,
             readiness=self._readiness,
             scrape=self._scrape,
             settings=self._settings.http,
             metrics=self._metrics,
-            log=RequestLog(Path(self._settings.log_file), max_bytes=log.max_bytes, files=log.files),
+            log=RequestLog(self._settings.log_file, max_bytes=log.max_bytes, files=log.files),
         )
+        straight_way.application = face
+        return face
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Requests in flight that Ray Serve does not see, for `RequestsPolicy`."""
+        return {METRIC: float(straight_way.in_flight)}
 
     async def metrics(self) -> Report:
         """What this replica counted."""

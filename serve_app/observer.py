@@ -15,7 +15,10 @@ from serve_app.readiness import Readiness, State
 
 logger = logging.getLogger(__name__)
 
-PERIOD_S = 1.0
+PERIOD_S = 5.0
+LOADING_PERIOD_S = 0.5
+"""A look costs 25 ms of the replica's time: seldom once every model can answer or cannot."""
+
 RUNNING, HEALTHY = "RUNNING", "HEALTHY"
 BROKEN = frozenset({"UNHEALTHY", "DEPLOY_FAILED"})
 
@@ -42,7 +45,7 @@ class Observer:
                 await self.note(await asyncio.to_thread(serve.status))
             except Exception:
                 logger.exception("the state of the deployments is unknown")
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(LOADING_PERIOD_S if self._readiness.is_loading else PERIOD_S)
 
     async def note(self, status: ServeStatus) -> None:
         """Passes on what one look saw."""

@@ -57,6 +57,11 @@ class Readiness:
         """Every model's status."""
         return list(self._models.values())
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether a model is still on its way."""
+        return any(status.state is State.LOADING for status in self._models.values())
+
     def require(self, key: str) -> None:
         """Refuses work for a model that cannot answer.
 

@@ -1,14 +1,15 @@
 """Shows a growing log file on the terminal, across rotations."""
 
 import os
-import threading
 from pathlib import Path
 from typing import TextIO
+
+from serve_app.cli.stop import StopSignal
 
 PERIOD_S = 0.2
 
 
-def follow(path: Path, stop: threading.Event, *, start: int | None = None) -> None:
+def follow(path: Path, stop: StopSignal, *, start: int | None = None) -> None:
     """Prints what is appended to `path` until `stop` is set; begins at its end, or at `start`."""
     file: TextIO | None = None
     while not stop.is_set():

@@ -3,9 +3,7 @@
 import contextlib
 import os
 import shlex
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import httpx
 import psutil
 
 from serve_app.cli.follow import follow
+from serve_app.cli.stop import StopSignal
 from serve_app.configuration import Configuration
 from serve_app.fast_path import FAST_PATH, LOCAL
 from serve_app.models import Missing, Models, PreparationFailed, prepare
@@ -29,8 +28,8 @@ FEWEST_CPUS = 2
 
 def serve(configuration: Configuration) -> int:
     """Returns when a signal asks it to stop; everything that it started is stopped then."""
-    stop = threading.Event()
-    _stop_on_signals(stop)
+    stop = StopSignal()
+    stop.listen()
     settings = configuration.settings
     try:
         models = prepare(configuration)
@@ -40,7 +39,7 @@ def serve(configuration: Configuration) -> int:
     os.environ.update({**LOCAL, **os.environ, **FAST_PATH})
     try:
         _start(settings, models)
-        _stop_on_signals(stop)  # once more: Ray puts its own handler in place
+        stop.listen()  # once more: Ray puts its own handlers in place
         if not _wait_until_ready(settings, stop):
             return 0 if stop.is_set() else 1
         _welcome(settings, models)
@@ -49,11 +48,6 @@ def serve(configuration: Configuration) -> int:
         print("stopping", flush=True)
         _stop()
     return 0
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
 
 
 def _start(settings: Settings, models: Models) -> None:
@@ -93,7 +87,7 @@ def _stop() -> None:
     psutil.wait_procs(alive, timeout=STOP_S)
 
 
-def _wait_until_ready(settings: Settings, stop: threading.Event) -> bool:
+def _wait_until_ready(settings: Settings, stop: StopSignal) -> bool:
     """Asks until every model has loaded or turned out to be broken."""
     url = f"{_url(settings)}/readyz"
     deadline = time.monotonic() + READY_TIMEOUT_S

@@ -2,7 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from deployments.telemetry import Metrics
 from serve_app.faq_gateway import FaqGateway
@@ -14,6 +17,8 @@ from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import Readiness
 from serve_app.request_log import RequestLog
 from serve_app.settings import HttpSettings
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def http_face(
@@ -32,16 +37,35 @@ def http_face(
     system = SystemRoutes(readiness, scrape)
     # The busiest route first: the router tries them in order.
     routes = [
-        Route("/v1/faq/rank", faqs.rank, methods=["POST"]),
-        Route("/v1/images/classify", images.classify, methods=["POST"]),
-        Route("/faq/score", faqs.score, methods=["POST"]),
-        Route("/image/score", images.score, methods=["POST"]),
-        Route("/healthz", system.healthz),
-        Route("/readyz", system.readyz),
-        Route("/readyz/{model}", system.readyz_model),
-        Route("/metrics", system.metrics),
-        Route("/openapi.json", system.openapi),
-        Route("/docs", system.docs),
-        Route("/docs/{file}", system.docs_file),
+        _post("/v1/faq/rank", faqs.rank),
+        _post("/v1/images/classify", images.classify),
+        _post("/faq/score", faqs.score),
+        _post("/image/score", images.score),
+        _get("/healthz", system.healthz),
+        _get("/readyz", system.readyz),
+        _get("/readyz/{model}", system.readyz_model),
+        _get("/metrics", system.metrics),
+        _get("/openapi.json", system.openapi),
+        _get("/docs", system.docs),
+        _get("/docs/{file}", system.docs_file),
     ]
     return HttpFace(Router(routes, redirect_slashes=False), metrics, log)
+
+
+class _Endpoint:
+    """A handler as an ASGI application: without the error handling that `HttpFace` does anyway."""
+
+    def __init__(self, handler: Handler):
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def _post(path: str, handler: Handler) -> Route:
+    return Route(path, _Endpoint(handler), methods=["POST"])
+
+
+def _get(path: str, handler: Handler) -> Route:
+    return Route(path, _Endpoint(handler), methods=["GET"])

@@ -10,7 +10,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from serve_app.http.answers import json_answer, model_json, record_of
 from serve_app.http.openapi import openapi
-from serve_app.readiness import ModelStatus, Readiness, State
+from serve_app.readiness import ModelStatus, Readiness
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 LOADING = "loading"
@@ -49,8 +49,7 @@ class SystemRoutes:
     async def readyz(self, request: Request) -> Response:
         """All models; 503 only while one is loading."""
         record_of(request, "/readyz")
-        models = self._readiness.all()
-        return _readiness(models, all(model.state is not State.LOADING for model in models))
+        return _readiness(self._readiness.all(), not self._readiness.is_loading)
 
     async def readyz_model(self, request: Request) -> Response:
         """One model; 200 only when it can answer."""
