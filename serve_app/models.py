@@ -7,6 +7,7 @@ process of its own, so that neither scikit-learn nor torch stays in the memory o
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from serve_app.settings import Settings
 CORPUS_TAG = "corpus_digest"
 SOURCE_TAG = "source_digest"
 PREPROCESSING = "preprocessing"
+
+WEIGHTS_HOST = "download.pytorch.org"
+NETWORK_TIMEOUT_S = 2.0
 
 
 class PreparationFailed(RuntimeError):
@@ -102,12 +106,22 @@ def prepare(configuration: Configuration) -> Models:
     settings = configuration.settings
     registry = registry_of(settings)
     faq, image = find_faq(settings, registry), find_image(settings, registry)
-    if isinstance(faq, Missing) or isinstance(image, Missing):
+    can_make_image = settings.image.weights is not None or _has_network()
+    if isinstance(faq, Missing) or (isinstance(image, Missing) and can_make_image):
         _prepare_in_own_process(configuration)
         faq, image = find_faq(settings, registry), find_image(settings, registry)
     if isinstance(faq, Missing):
         raise PreparationFailed(f"the FAQ model {faq.name} is not registered: {faq.reason}")
     return Models(faq, image)
+
+
+def _has_network() -> bool:
+    """Whether the published weights can be asked for: spares each start without the imports."""
+    try:
+        socket.create_connection((WEIGHTS_HOST, 443), NETWORK_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _prepare_in_own_process(configuration: Configuration) -> None:
