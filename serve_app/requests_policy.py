@@ -12,7 +12,7 @@ METRIC = "straight_requests"
 class ScalingContext(Protocol):
     """What the policy reads of `ray.serve.config.AutoscalingContext`."""
 
-    aggregated_metrics: dict[str, dict[Any, float]]
+    aggregated_metrics: dict[str, dict[Any, float]] | None
     total_num_requests: float
 
 
@@ -24,5 +24,5 @@ class RequestsPolicy:
 
     def __call__(self, context: ScalingContext) -> tuple[float, dict[str, Any]]:
         """The wanted number of replicas, and no state."""
-        straight = sum(context.aggregated_metrics.get(METRIC, {}).values())
+        straight = sum((context.aggregated_metrics or {}).get(METRIC, {}).values())
         return (straight + context.total_num_requests) / self._target, {}

@@ -31,7 +31,7 @@ class QuestionLoad:
 class ScalingContext(Protocol):
     """What the policy reads of `ray.serve.config.AutoscalingContext`."""
 
-    aggregated_metrics: dict[str, dict[Any, float]]
+    aggregated_metrics: dict[str, dict[Any, float]] | None
     target_num_replicas: int
     policy_state: dict[str, Any]
 
@@ -44,7 +44,7 @@ class QuestionsPolicy:
 
     def __call__(self, context: ScalingContext) -> tuple[int, dict[str, Any]]:
         """The wanted number of replicas, and no state."""
-        loads = context.aggregated_metrics.get(METRIC)
+        loads = (context.aggregated_metrics or {}).get(METRIC)
         if not loads:
             return context.target_num_replicas, {}
         return math.ceil(sum(loads.values()) / self._target), {}

@@ -115,13 +115,12 @@ def _report(readiness: dict[str, list[dict[str, str]]]) -> bool:
 
 def _welcome(settings: Settings, models: Models) -> None:
     url = _url(settings)
-    question = shlex.quote('{"question": "How do I copy an array?", "top_k": 3}')
+    question = shlex.quote('{"question": "what is a closure", "top_k": 3}')
+    classify = shlex.quote(f"{url}/v1/images/classify?top_k=3")
+    picture = shlex.quote(str(EXAMPLE_PICTURE))
     print(f"\nready on {url} (documentation: {url}/docs); try\n")
     print(f"  curl -s {url}/v1/faq/rank -H 'content-type: application/json' -d {question}")
-    print(
-        f"  curl -s {url}/v1/images/classify?top_k=3 -H 'content-type: image/png' "
-        f"--data-binary @{shlex.quote(str(EXAMPLE_PICTURE))}"
-    )
+    print(f"  curl -s {classify} -H 'content-type: image/png' --data-binary @{picture}")
     print(f"  curl -s {url}/readyz\n")
     if isinstance(models.image, Missing):
         print(f"The image routes answer 503: {models.image.reason}\n")
@@ -129,11 +128,7 @@ def _welcome(settings: Settings, models: Models) -> None:
 
 
 def _url(settings: Settings) -> str:
-    host = settings.http.host
+    host, port = settings.http.host, settings.http.port
     # "Every interface" is no address to send a request to.
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return (
-        f"http://[{host}]:{settings.http.port}"
-        if ":" in host
-        else f"http://{host}:{settings.http.port}"
-    )
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -12,8 +12,8 @@ from serve_app.errors import ScoringError, error_classes
 from serve_app.http import schemas
 
 REFERENCE = "#/components/schemas/{model}"
-QUESTION = {"question": "How can I make a copy of an array?", "top_k": 3}
-QUESTIONS = {"questions": ["what is a closure", "why is 0.1 + 0.2 not 0.3"], "top_k": 1}
+QUESTION = {"question": "what is a closure", "top_k": 3}
+QUESTIONS = {"questions": ["what is a promise", "why is 0.1 + 0.2 not 0.3"], "top_k": 1}
 
 Json = dict[str, Any]
 
