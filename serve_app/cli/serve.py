@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import socket
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,9 @@ from serve_app.settings import Settings
 READY_TIMEOUT_S = 600
 POLL_S = 0.2
 STOP_S = 3.0
+LOOPBACK = "127.0.0.1"
+HAPROXY_PORTS = (8404, 9101)
+"""Statistics and metrics, on ports of HAProxy's own."""
 APPLICATION = "scoring"
 EXAMPLE_PICTURE = Path(__file__).parents[2] / "examples" / "picture.png"
 FEWEST_CPUS = 2
@@ -36,6 +40,9 @@ def serve(configuration: Configuration) -> int:
     except PreparationFailed as error:
         print(f"scoring: {error}", file=sys.stderr)
         return 1
+    if taken := _taken_ports(settings):
+        print(f"scoring: ports in use: {taken}; one application runs on a machine", file=sys.stderr)
+        return 1
     os.environ.update({**LOCAL, **os.environ, **FAST_PATH})
     try:
         _start(settings, models)
@@ -48,6 +55,21 @@ def serve(configuration: Configuration) -> int:
         print("stopping", flush=True)
         _stop()
     return 0
+
+
+def _taken_ports(settings: Settings) -> list[int]:
+    """Those of the ports that HAProxy needs on which somebody listens: it would say so nowhere."""
+    return [port for port in (settings.http.port, *HAPROXY_PORTS) if not _can_bind(LOOPBACK, port)]
+
+
+def _can_bind(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def _start(settings: Settings, models: Models) -> None:
