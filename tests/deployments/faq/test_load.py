@@ -10,7 +10,7 @@ from deployments.faq.load import METRIC, QuestionLoad, QuestionsPolicy
 
 @dataclass
 class Context:
-    aggregated_metrics: dict[str, dict[Any, float]]
+    aggregated_metrics: dict[str, dict[Any, float]] | None
     target_num_replicas: int = 2
     policy_state: dict[str, Any] = field(default_factory=dict)
 
