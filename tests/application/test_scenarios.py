@@ -138,15 +138,16 @@ def test_terminal_shows_the_requests(client: httpx.Client, service: Service) -> 
 
 
 def test_listens_on_loopback_only(service: Service) -> None:
-    ports = {int(service.url.rpartition(":")[2]), 30000}
+    front, replicas = int(service.url.rpartition(":")[2]), range(30000, 31000)
     listening = [
         connection.laddr
         for process in service.started()
         for connection in process.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port in ports
+        if connection.status == psutil.CONN_LISTEN
     ]
-    assert {address.port for address in listening} == ports
-    assert {address.ip for address in listening} == {"127.0.0.1"}
+    ours = [address for address in listening if address.port == front or address.port in replicas]
+    assert len({address.port for address in ours}) >= 2
+    assert {address.ip for address in ours} == {"127.0.0.1"}
 
 
 def test_the_last_log_line_survives_sigkill(service: Service, data_dir: Path) -> None:
