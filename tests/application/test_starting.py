@@ -51,6 +51,7 @@ def test_serve_run(data_dir: Path, tmp_path: Path) -> None:
     try:
         service.wait_for_line("is ready at")
         assert "make serve" in service.wait_for_line("fast path")
+        _wait_until_ready(service.url)
         _both_scenarios_without_weights(service.url)
     finally:
         service.stop()
