@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,10 +30,16 @@ class Service:
         self.url = f"http://127.0.0.1:{port}"
         self.lines: list[str] = []
         self._changed = threading.Condition()
+        # Of its own: what a Ray of before left behind would be taken for a running one.
+        self._ray_folder = tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**_clean_environment(), **(environment or {})},
+            env={
+                **_clean_environment(),
+                "RAY_TMPDIR": self._ray_folder.name,
+                **(environment or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -78,6 +85,7 @@ class Service:
         names = [" ".join(process.cmdline())[:120] for process in alive]
         for process in alive:
             process.kill()
+        self._ray_folder.cleanup()
         assert not names, f"left behind: {names}"
 
     def _read(self) -> None:
@@ -97,5 +105,9 @@ def scoring(*arguments: str) -> list[str]:
 
 
 def _clean_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCORING_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SCORING_", "RAY_"))
+    }
     return {**kept, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
