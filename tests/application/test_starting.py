@@ -83,6 +83,7 @@ def test_serve_deploy_with_the_generated_config(data_dir: Path, tmp_path: Path) 
         head.wait_for_line("Ray runtime started")
         deploy = Service([str(SERVE), "deploy", str(config)], port=PORT, folder=tmp_path)
         assert deploy.process.wait(120) == 0, deploy.lines
+        deploy.stop()
         _wait_until_ready(head.url)
         _both_scenarios_without_weights(head.url)
     finally:
