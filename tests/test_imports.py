@@ -66,7 +66,14 @@ def test_ray_is_known_to_the_thin_deployments_alone() -> None:
 
 
 def test_training_is_reached_from_the_command_line_alone() -> None:
-    training = {"deployments.faq.training", "deployments.image.weights"}
+    training = {
+        "deployments.faq.comparison",
+        "deployments.faq.evaluation",
+        "deployments.faq.pictures",
+        "deployments.faq.preparation",
+        "deployments.faq.training",
+        "deployments.image.weights",
+    }
     found = {path.parts[1] for path, name in names("serve_app") if within(name, training)}
     assert found == {"cli"}
 

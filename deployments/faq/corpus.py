@@ -1,37 +1,54 @@
-"""The corpus of an FAQ model: a folder of TSV files, read strictly.
+"""The corpus of an FAQ model: a folder of TSV files, read strictly (see `tables`).
 
 `questions.tsv` (Id, AnswerId, Text) holds one original question for each FAQ. Optional beside it:
-`answers.tsv` (Id, Text; the Id is the AnswerId), `dupes_train.tsv` and `dupes_test.tsv` (Id,
-AnswerId, Text): other ways in which people asked the same. UTF-8, header row, tab separated, no
-quoting. Each may end in `.tsv.gz` instead. Columns beyond those named are allowed and unused.
+
+- `answers.tsv` (Id, Text, and Rank where an FAQ has several); the Id is the AnswerId. The answer
+  with the smallest Rank, a number, is the FAQ's.
+- `dupes_train.tsv`, `dupes_val.tsv`, `dupes_test.tsv` (Id, AnswerId, Text): other ways in which
+  people asked the same.
+- `oos_train.tsv`, `oos_val.tsv`, `oos_test.tsv` (Text): questions that match nothing.
+
+An AnswerId of `dupes_train.tsv` that no original has is an FAQ too: its most central duplicate, of
+equals that with the first Id, stands for it and is no duplicate any more. `questions.tsv` may then
+hold its header alone.
+
+Each may end in `.tsv.gz` instead. Columns beyond those named are allowed and unused. Without a
+`dupes_test` (`oos_test`) a fifth of `dupes_train` (`oos_train`) is held out for it (see `split`),
+the same questions each time; with one that holds its header alone, none is. Questions for
+validation are never taken from the others: `val` is empty where there is no `dupes_val`.
 """
 
-import gzip
-import hashlib
-import zlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
+
+from deployments.faq.central import most_central
+from deployments.faq.split import choose_held_out
+from deployments.faq.tables import (
+    CorpusError,
+    columns_of,
+    corpus_digest,
+    find_tables,
+    read_table,
+)
+
+__all__ = [
+    "JAVASCRIPT",
+    "Corpus",
+    "CorpusError",
+    "Example",
+    "Faq",
+    "corpus_digest",
+    "load_corpus",
+]
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
 """The embedded corpus: questions about JavaScript, written for this project."""
 
-_COLUMNS = {
-    "questions": ("Id", "AnswerId", "Text"),
-    "answers": ("Id", "Text"),
-    "dupes_train": ("Id", "AnswerId", "Text"),
-    "dupes_test": ("Id", "AnswerId", "Text"),
-}
-_READ_ERRORS = (OSError, EOFError, zlib.error)
-_BLOCK_BYTES = 1 << 20
 
-
-class CorpusError(ValueError):
-    """A corpus that cannot be used; the message names the file and the line, if there is one."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Faq:
     """One original question, with the text of its answer where the corpus has one."""
 
@@ -41,7 +58,7 @@ class Faq:
     answer: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """A question that people asked; `faq` is the index of the FAQ it is a duplicate of."""
 
@@ -51,25 +68,34 @@ class Example:
 
 @dataclass(frozen=True)
 class Corpus:
-    """At least two FAQs and their duplicates; `digest` is the `corpus_digest` of the folder."""
+    """At least two FAQs, their duplicates, and questions out of scope, which match none.
+
+    `digest` is the `corpus_digest` of the folder.
+    """
 
     faqs: tuple[Faq, ...]
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     name: str
     digest: str
+    val: tuple[Example, ...] = ()
+    oos_train: tuple[str, ...] = ()
+    oos_val: tuple[str, ...] = ()
+    oos_test: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.faqs) < 2:
             raise CorpusError(f"{self.name}: ranking needs at least 2 FAQs, found {len(self.faqs)}")
 
 
-@dataclass(frozen=True)
-class _Row:
-    place: str
+class _Row(NamedTuple):
+    line: int
     id: str
     answer_id: str
     text: str
+
+
+_Files = Mapping[str, Path]
 
 
 def load_corpus(folder: Path) -> Corpus:
@@ -77,120 +103,151 @@ def load_corpus(folder: Path) -> Corpus:
 
     Raises CorpusError, with file and line, where a file is missing, is not UTF-8, lacks a column,
     has a row of another length, an empty field or an Id twice, where two questions share an
-    AnswerId, and where an answer or a duplicate belongs to no question.
+    AnswerId, an FAQ has two answers of one Rank, an answer or a held-out duplicate belongs to no
+    FAQ, and where there is one FAQ or none.
     """
-    files = _files(folder)
+    files = find_tables(folder)
     questions = list(_rows(files, "questions"))
-    index = _index_by_answer(questions)
-    answers: dict[str, str] = {}
-    for row in _rows(files, "answers"):
-        _faq_of(row, index)
-        answers[row.answer_id] = row.text
+    index = _index_by_answer(files["questions"], questions)
+    duplicates = list(_rows(files, "dupes_train"))
+    for row in duplicates:
+        index.setdefault(row.answer_id, len(index))
+    if len(index) < 2:
+        place = f"{files['questions']}:{questions[-1].line if questions else 1}"
+        raise CorpusError(f"{place}: ranking needs at least 2 FAQs, found {len(index)}")
+    train, test = _hold_out(files, duplicates)
+    stand_ins = _stand_ins(train, index, len(questions))
+    _check_ids(files, questions, stand_ins)
+    answers = _answers(files, index)
+    moved = {row.id for row in stand_ins}
+    oos_train, oos_test = _hold_out_of_scope(files)
     return Corpus(
         faqs=tuple(
-            Faq(row.id, row.answer_id, row.text, answers.get(row.answer_id)) for row in questions
+            Faq(row.id, row.answer_id, row.text, answers.get(row.answer_id))
+            for row in (*questions, *stand_ins)
         ),
-        train=tuple(Example(r.text, _faq_of(r, index)) for r in _rows(files, "dupes_train")),
-        test=tuple(Example(r.text, _faq_of(r, index)) for r in _rows(files, "dupes_test")),
+        train=tuple(Example(r.text, index[r.answer_id]) for r in train if r.id not in moved),
+        val=_examples(files, "dupes_val", _rows(files, "dupes_val"), index),
+        test=_examples(files, "dupes_test", test, index),
+        oos_train=oos_train,
+        oos_val=_texts(files, "oos_val"),
+        oos_test=oos_test,
         name=folder.resolve().name,
         digest=corpus_digest(folder),
     )
 
 
-def corpus_digest(folder: Path) -> str:
-    """`sha256:` and the hash of the files' uncompressed content, without parsing them.
-
-    A folder with another name, or with gzipped files, has the same digest.
-    """
-    total = hashlib.sha256()
-    for table, path in sorted(_files(folder).items()):
-        content = hashlib.sha256()
-        try:
-            with _open(path) as file:
-                while block := file.read(_BLOCK_BYTES):
-                    content.update(block)
-        except _READ_ERRORS as error:
-            raise CorpusError(f"{path}: cannot be read: {error}") from error
-        total.update(f"{table} {content.hexdigest()}\n".encode())
-    return f"sha256:{total.hexdigest()}"
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise CorpusError(f"{folder}: no such folder")
-    files: dict[str, Path] = {}
-    for path in sorted([*folder.glob("*.tsv"), *folder.glob("*.tsv.gz")]):
-        table = path.name.removesuffix(".gz").removesuffix(".tsv")
-        if table not in _COLUMNS:
-            # A misspelled name would otherwise train a model without its duplicates.
-            raise CorpusError(f"{path}: not a table of a corpus, which are {', '.join(_COLUMNS)}")
-        if table in files:
-            raise CorpusError(f"{path}: the same table as {files[table].name}")
-        files[table] = path
-    if "questions" not in files:
-        raise CorpusError(f"{folder / 'questions.tsv'}: no such file")
-    return files
-
-
-def _open(path: Path) -> gzip.GzipFile | BufferedReader:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
-def _rows(files: Mapping[str, Path], table: str) -> Iterator[_Row]:
+def _rows(files: _Files, table: str) -> Iterator[_Row]:
+    """The rows of a table of questions, where there is one; each Id stands in it once."""
     if table not in files:
         return
-    path, columns = files[table], _COLUMNS[table]
-    lines = _lines(path)
-    header = next(lines, (1, ""))[1].split("\t")
-    for column in columns:
-        if header.count(column) != 1:
-            raise CorpusError(f"{path}:1: needs one column {column}, the header is {header}")
     seen: dict[str, int] = {}
-    for number, line in lines:
-        place = f"{path}:{number}"
-        fields = dict(zip(columns, _fields(place, line, header, columns), strict=True))
-        if (first := seen.setdefault(fields["Id"], number)) != number:
-            raise CorpusError(f"{place}: Id {fields['Id']!r} stands in line {first} already")
-        yield _Row(place, fields["Id"], fields.get("AnswerId", fields["Id"]), fields["Text"])
+    for line, (id_, answer_id, text) in read_table(files[table], ("Id", "AnswerId", "Text")):
+        if (first := seen.setdefault(id_, line)) != line:
+            place = f"{files[table]}:{line}"
+            raise CorpusError(f"{place}: Id {id_!r} stands in line {first} already")
+        yield _Row(line, id_, answer_id, text)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Line numbers from 1 with their text; split at line feeds alone, as a text may hold others."""
-    number = 0
-    try:
-        with _open(path) as file:
-            for number, raw in enumerate(file, 1):
-                # The signature that some spreadsheets put in front is no part of the header.
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield number, text.removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}:{number}: not UTF-8: {error.reason}") from error
-    except _READ_ERRORS as error:
-        raise CorpusError(f"{path}:{number + 1}: cannot be read: {error}") from error
+def _texts(files: _Files, table: str) -> tuple[str, ...]:
+    if table not in files:
+        return ()
+    return tuple(text for _, (text,) in read_table(files[table], ("Text",)))
 
 
-def _fields(place: str, line: str, header: list[str], columns: tuple[str, ...]) -> list[str]:
-    cells = line.split("\t")
-    if len(cells) != len(header):
-        raise CorpusError(f"{place}: {len(cells)} fields, the header has {len(header)}")
-    values = [cells[header.index(column)].strip() for column in columns]
-    for column, value in zip(columns, values, strict=True):
-        if not value:
-            raise CorpusError(f"{place}: empty {column}")
-    return values
-
-
-def _index_by_answer(questions: list[_Row]) -> dict[str, int]:
+def _index_by_answer(path: Path, questions: Sequence[_Row]) -> dict[str, int]:
     index: dict[str, int] = {}
     for number, row in enumerate(questions):
         if row.answer_id in index:
-            other = questions[index[row.answer_id]].place
-            raise CorpusError(f"{row.place}: AnswerId {row.answer_id!r} is that of {other} already")
+            other = f"{path}:{questions[index[row.answer_id]].line}"
+            place = f"{path}:{row.line}"
+            raise CorpusError(f"{place}: AnswerId {row.answer_id!r} is that of {other} already")
         index[row.answer_id] = number
     return index
 
 
-def _faq_of(row: _Row, index: Mapping[str, int]) -> int:
-    if row.answer_id not in index:
-        raise CorpusError(f"{row.place}: no question has the AnswerId {row.answer_id!r}")
-    return index[row.answer_id]
+def _hold_out(files: _Files, duplicates: list[_Row]) -> tuple[list[_Row], list[_Row]]:
+    if "dupes_test" in files:
+        return duplicates, list(_rows(files, "dupes_test"))
+    chosen = choose_held_out((row.answer_id, row.text) for row in duplicates)
+    kept = [row for row in duplicates if (row.answer_id, row.text) not in chosen]
+    held_out = [row for row in duplicates if (row.answer_id, row.text) in chosen]
+    return kept, held_out
+
+
+def _hold_out_of_scope(files: _Files) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    texts = _texts(files, "oos_train")
+    if "oos_test" in files:
+        return texts, _texts(files, "oos_test")
+    chosen = {text for _, text in choose_held_out((0, text) for text in texts)}
+    kept = tuple(text for text in texts if text not in chosen)
+    return kept, tuple(text for text in texts if text in chosen)
+
+
+def _stand_ins(train: list[_Row], index: Mapping[str, int], originals: int) -> list[_Row]:
+    """A duplicate for each FAQ without an original, in the order of the FAQs."""
+    groups: list[list[_Row]] = [[] for _ in range(len(index) - originals)]
+    for row in train:
+        if (group := index[row.answer_id] - originals) >= 0:
+            groups[group].append(row)
+    for rows in groups:
+        # Of equals the first is taken, and the order of the file should not decide.
+        rows.sort(key=lambda row: row.id)
+    best = most_central([[row.text for row in group] for group in groups])
+    return [group[place] for group, place in zip(groups, best, strict=True)]
+
+
+def _check_ids(files: _Files, questions: Sequence[_Row], stand_ins: Sequence[_Row]) -> None:
+    lines = {row.id: row.line for row in questions} if stand_ins else {}
+    for row in stand_ins:
+        if row.id in lines:
+            other = f"{files['questions']}:{lines[row.id]}"
+            message = f"stands for {row.answer_id!r}, but has the Id {row.id!r} of {other}"
+            raise CorpusError(f"{files['dupes_train']}:{row.line}: {message}")
+
+
+def _answers(files: _Files, index: Mapping[str, int]) -> dict[str, str]:
+    """The text with the smallest Rank for each AnswerId that has one."""
+    if "answers" not in files:
+        return {}
+    path = files["answers"]
+    ranked = ("Rank",) if "Rank" in columns_of(path) else ()
+    seen: dict[tuple[str, float], int] = {}
+    best: dict[str, tuple[float, str]] = {}
+    for line, (id_, text, *cells) in read_table(path, ("Id", "Text", *ranked)):
+        place = f"{path}:{line}"
+        _check_known(place, id_, index)
+        rank = _rank(place, cells[0]) if cells else 0.0
+        if (first := seen.setdefault((id_, rank), line)) != line:
+            alike = f" with Rank {cells[0]}" if cells else ""
+            raise CorpusError(f"{place}: Id {id_!r}{alike} stands in line {first} already")
+        if id_ not in best or rank < best[id_][0]:
+            best[id_] = rank, text
+    return {answer_id: text for answer_id, (_, text) in best.items()}
+
+
+def _rank(place: str, cell: str) -> float:
+    try:
+        rank = float(cell)
+    except ValueError:
+        rank = math.nan
+    if math.isnan(rank):
+        raise CorpusError(f"{place}: Rank {cell!r} is not a number")
+    return rank
+
+
+def _examples(
+    files: _Files, table: str, rows: Iterator[_Row] | list[_Row], index: Mapping[str, int]
+) -> tuple[Example, ...]:
+    examples = []
+    for row in rows:
+        if row.answer_id not in index:
+            _check_known(f"{files[table]}:{row.line}", row.answer_id, index)
+        examples.append(Example(row.text, index[row.answer_id]))
+    return tuple(examples)
+
+
+def _check_known(place: str, answer_id: str, index: Mapping[str, int]) -> None:
+    if answer_id not in index:
+        message = f"no question and no training duplicate has the AnswerId {answer_id!r}"
+        raise CorpusError(f"{place}: {message}")

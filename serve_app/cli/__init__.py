@@ -1,33 +1,54 @@
-"""The command line: `scoring serve`, `scoring settings`, `scoring faq train`, and so on."""
+"""The command line: `scoring serve`, `scoring settings`, `scoring faq train`, and so on.
+
+Every command takes settings as `key=value` and from `--config FILE`; some have options besides.
+"""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from serve_app.configuration import Configuration, ConfigurationError, configure, parse_arguments
 
-Command = Callable[[Configuration], int]
+Command = Callable[[argparse.Namespace, Configuration], int]
 
 EXIT_USAGE = 2
+
+FAQ_COMMANDS = {
+    "train": ("faq_train", "train on a corpus, evaluate, register the model"),
+    "prepare": ("faq_prepare", "make a corpus from files of other forms"),
+    "evaluate": ("faq_evaluate", "evaluate a registered model on held-out questions"),
+    "compare": ("faq_compare", "compare two registered models on the same questions"),
+    "promote": ("promote", "serve another registered version from now on"),
+}
+"""Module and meaning of each; a module has `add_arguments(parser)` and `run(options, settings)`.
+
+An option that is another way to write a setting appends `key=value` to `named`.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; its return value is the process's exit status."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(words)
+    # Settings that follow an option of the command are not recognised, a limit of argparse.
+    options, rest = parser.parse_known_args(words)
+    if unknown := [word for word in rest if word.startswith("-")]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        configuration = configure(
-            parse_arguments(options.settings), environment=os.environ, file=options.config
-        )
+        given = parse_arguments([*options.settings, *rest, *options.named])
+        configuration = configure(given, environment=os.environ, file=options.config)
     except ConfigurationError as error:
         print(f"scoring: {error}", file=sys.stderr)
         return EXIT_USAGE
     command: Command = options.command
-    return command(configuration)
+    return command(options, configuration)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    """Of all commands; only the one that `words` begin with has the arguments of its module."""
     parser = argparse.ArgumentParser(
         prog="scoring", description="Real-time scoring of FAQ questions and images."
     )
@@ -37,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "settings", _settings, "print every setting, its meaning and its source")
     _add(commands, "serve-config", _serve_config, "print a config file for `serve deploy`")
     faq = commands.add_parser("faq", help="the FAQ ranker").add_subparsers(required=True)
-    _add(faq, "train", _train_faq, "train on faq.corpus and register the model")
+    for name, (module, meaning) in FAQ_COMMANDS.items():
+        _add(faq, name, _run(module), meaning, module if words[:2] == ["faq", name] else None)
     image = commands.add_parser("image", help="the image classifier").add_subparsers(required=True)
     _add(image, "register", _register_image, "register image.weights, or the published weights")
     return parser
@@ -48,47 +70,52 @@ def _add(
     name: str,
     command: Command,
     meaning: str,
+    module: str | None = None,
 ) -> None:
     parser = commands.add_parser(name, help=meaning, description=meaning)
+    if module is not None:
+        import_module(f"{__name__}.{module}").add_arguments(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="see `scoring settings`")
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, named=[])
 
 
 # Each command imports what it needs when it runs: `scoring settings` should not wait for torch.
 
 
-def _serve(configuration: Configuration) -> int:
+def _run(module: str) -> Command:
+    def run(options: argparse.Namespace, configuration: Configuration) -> int:
+        status: int = import_module(f"{__name__}.{module}").run(options, configuration.settings)
+        return status
+
+    return run
+
+
+def _serve(_options: argparse.Namespace, configuration: Configuration) -> int:
     from serve_app.cli.serve import serve
 
     return serve(configuration)
 
 
-def _prepare(configuration: Configuration) -> int:
+def _prepare(_options: argparse.Namespace, configuration: Configuration) -> int:
     from serve_app.cli.prepare import prepare
 
     return prepare(configuration.settings)
 
 
-def _settings(configuration: Configuration) -> int:
+def _settings(_options: argparse.Namespace, configuration: Configuration) -> int:
     from serve_app.cli.show import show_settings
 
     return show_settings(configuration)
 
 
-def _serve_config(configuration: Configuration) -> int:
+def _serve_config(_options: argparse.Namespace, configuration: Configuration) -> int:
     from serve_app.cli.show import show_serve_config
 
     return show_serve_config(configuration)
 
 
-def _train_faq(configuration: Configuration) -> int:
-    from serve_app.cli.prepare import train_faq
-
-    return train_faq(configuration.settings)
-
-
-def _register_image(configuration: Configuration) -> int:
+def _register_image(_options: argparse.Namespace, configuration: Configuration) -> int:
     from serve_app.cli.prepare import register_image
 
     return register_image(configuration.settings)

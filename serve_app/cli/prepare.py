@@ -6,12 +6,11 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from deployments.faq.corpus import JAVASCRIPT, CorpusError, load_corpus
 from deployments.image.download import WeightsUnavailable, download_weights
 from deployments.image.weights import WeightsError, export_weights
 from deployments.registry import Registry
+from serve_app.cli.faq_train import train_faq
 from serve_app.models import (
-    CORPUS_TAG,
     PREPROCESSING,
     SOURCE_TAG,
     Missing,
@@ -34,37 +33,6 @@ def prepare(settings: Settings) -> int:
     if status == 0 and isinstance(find_image(settings, registry), Missing):
         status = _register_if_available(settings, registry)
     return status
-
-
-def train_faq(settings: Settings) -> int:
-    """Trains on `faq.corpus` (the embedded questions by default), evaluates, registers."""
-    from deployments.faq.training import evaluate, train
-
-    try:
-        corpus = load_corpus(settings.faq.corpus or JAVASCRIPT)
-    except CorpusError as error:
-        return _fail(error)
-    _say(
-        f"training {settings.faq.model} on {corpus.name}: {len(corpus.faqs)} FAQs, "
-        f"{len(corpus.train)} duplicates"
-    )
-    ranker = train(corpus)
-    metrics: dict[str, float] = {}
-    if corpus.test:
-        metrics = {name: float(value) for name, value in asdict(evaluate(ranker, corpus)).items()}
-        _say("held out: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
-    with tempfile.TemporaryDirectory() as folder:
-        ranker.save(Path(folder))
-        version = registry_of(settings).register(
-            settings.faq.model,
-            Path(folder),
-            metrics=metrics,
-            parameters={"corpus": corpus.name, "faqs": str(len(corpus.faqs))},
-            tags={CORPUS_TAG: corpus.digest},
-            alias=settings.faq.alias,
-        )
-    _say(f"registered {version.name} version {version.version} ({version.digest[:19]})")
-    return 0
 
 
 def register_image(settings: Settings) -> int:

@@ -1,6 +1,10 @@
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployments.faq.corpus import (
     JAVASCRIPT,
@@ -62,7 +66,90 @@ def test_digest_changes_with_any_table(tmp_path: Path) -> None:
     assert all(digest.startswith("sha256:") and len(digest) == 71 for digest in digests)
 
 
+def test_reads_what_is_out_of_scope_and_for_validation(tmp_path: Path) -> None:
+    tables = {
+        "dupes_val.tsv": DUPLICATES,
+        "oos_train.tsv.gz": "Text\nHow tall is the tower?\nSing me a song\n",
+        "oos_val.tsv": "Id\tText\nO1\tWhat is for lunch?\n",
+        "oos_test.tsv": "Text\tId\nTell me a joke\t\n",
+    }
+    corpus = load_corpus(write_corpus(tmp_path, FILES | tables))
+    assert corpus.val == corpus.train
+    assert corpus.oos_train == ("How tall is the tower?", "Sing me a song")
+    assert (corpus.oos_val, corpus.oos_test) == (("What is for lunch?",), ("Tell me a joke",))
+
+
+def test_the_answer_is_the_one_with_the_smallest_rank(tmp_path: Path) -> None:
+    answers = "Rank\tId\tText\n10\tA1\tcall us\n-1.5\tA1\twrite us\n2\tA1\tpray\n2\tA2\twait\n"
+    corpus = load_corpus(write_corpus(tmp_path, FILES | {"answers.tsv": answers}))
+    assert [faq.answer for faq in corpus.faqs] == ["write us", "wait"]
+
+
+def test_an_intent_without_an_original_has_its_most_central_duplicate(tmp_path: Path) -> None:
+    duplicates = HEADER + (
+        "D1\tcard\tmy card was stolen on holiday\nD2\tA1\tforgot password\n"
+        "D3\tcard\tstolen card\nD4\tcard\tI want to report a stolen card\n"
+        "D5\trate\texchange rates\n"
+    )
+    answers = ANSWERS + "card\tBlock it.\n"
+    tables = FILES | {"dupes_train.tsv": duplicates, "answers.tsv": answers}
+    corpus = load_corpus(write_corpus(tmp_path, tables))
+    assert corpus.faqs[2:] == (
+        Faq("D3", "card", "stolen card", "Block it."),
+        Faq("D5", "rate", "exchange rates", None),
+    )
+    assert corpus.train == (
+        Example("my card was stolen on holiday", 2),
+        Example("forgot password", 0),
+        Example("I want to report a stolen card", 2),
+    )
+
+
+def test_intents_alone_are_enough(tmp_path: Path) -> None:
+    duplicates = HEADER + "".join(f"D{n}\tintent{n % 3}\task {n}\n" for n in range(30))
+    tables = {"questions.tsv": HEADER, "dupes_train.tsv": duplicates}
+    corpus = load_corpus(write_corpus(tmp_path, tables))
+    assert [faq.answer_id for faq in corpus.faqs] == ["intent0", "intent1", "intent2"]
+    assert (len(corpus.train), len(corpus.test)) == (21, 6)
+
+
+def test_holds_out_a_fifth_where_there_is_no_test(tmp_path: Path) -> None:
+    duplicates = HEADER + "".join(f"D{n}\tA{n % 2 + 1}\task {n}\n" for n in range(40))
+    scope = "Text\n" + "".join(f"other {n}\n" for n in range(10))
+    tables = {"questions.tsv": QUESTIONS, "dupes_train.tsv": duplicates, "oos_train.tsv": scope}
+    corpus = load_corpus(write_corpus(tmp_path, tables))
+    assert Counter(example.faq for example in corpus.test) == {0: 4, 1: 4}
+    assert len(corpus.train) == 32
+    assert not set(corpus.train) & set(corpus.test)
+    assert (len(corpus.oos_train), len(corpus.oos_test)) == (8, 2)
+    assert corpus.val == ()
+    assert corpus.oos_val == ()
+
+
+def test_a_test_with_its_header_alone_holds_nothing_out(tmp_path: Path) -> None:
+    tables = FILES | {"dupes_test.tsv": HEADER, "oos_train.tsv": "Text\na\nb\n"}
+    corpus = load_corpus(write_corpus(tmp_path, tables | {"oos_test.tsv": "Text\n"}))
+    assert (len(corpus.train), corpus.test) == (2, ())
+    assert (corpus.oos_train, corpus.oos_test) == (("a", "b"), ())
+
+
+@given(st.permutations([(f"D{n}", f"A{n % 4}", f"ask {n // 2}") for n in range(24)]))
+def test_the_order_of_rows_does_not_matter(rows: list[tuple[str, str, str]]) -> None:
+    def contents(rows: list[tuple[str, str, str]]) -> list[list[tuple[str, str]]]:
+        duplicates = HEADER + "".join("\t".join(row) + "\n" for row in rows)
+        with TemporaryDirectory() as folder:
+            tables = {"questions.tsv": QUESTIONS, "dupes_train.tsv": duplicates}
+            corpus = load_corpus(write_corpus(Path(folder), tables))
+        return [
+            sorted((corpus.faqs[example.faq].answer_id, example.text) for example in examples)
+            for examples in (corpus.train, corpus.test)
+        ]
+
+    assert contents(rows) == contents(sorted(rows))
+
+
 HEADER = "Id\tAnswerId\tText\n"
+RANKED = "Id\tRank\tText\nA1\t2\ta\n"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +158,8 @@ HEADER = "Id\tAnswerId\tText\n"
         ("questions.tsv", "", r"questions\.tsv:1: needs one column Id"),
         ("questions.tsv", "Id\tText\nQ1\ta\n", r"questions\.tsv:1: needs one column AnswerId"),
         ("questions.tsv", "Id\tId\tAnswerId\tText\n", r"questions\.tsv:1: needs one column Id"),
-        ("questions.tsv", HEADER + "Q1\tA1\ta\n", "at least 2 FAQs, found 1"),
+        ("questions.tsv", HEADER + "Q1\tA1\ta\n", r"questions\.tsv:2: .* 2 FAQs, found 1"),
+        ("questions.tsv", HEADER, r"questions\.tsv:1: .* 2 FAQs, found 0"),
         ("questions.tsv", QUESTIONS + "Q3\tA3\n", r"questions\.tsv:4: 2 fields, the header has 3"),
         ("questions.tsv", QUESTIONS + "\n", r"questions\.tsv:4: 1 fields, the header has 3"),
         ("questions.tsv", QUESTIONS + "Q3\tA3\t  \n", r"questions\.tsv:4: empty Text"),
@@ -81,7 +169,14 @@ HEADER = "Id\tAnswerId\tText\n"
         ("questions.tsv", QUESTIONS.encode() + b"Q3\tA3\t\xff\n", r"questions\.tsv:4: not UTF-8"),
         ("answers.tsv", ANSWERS + "A9\ta\n", r"answers\.tsv:3: no question .* 'A9'"),
         ("answers.tsv", ANSWERS + "A1\ta\n", r"answers\.tsv:3: Id 'A1' .* line 2"),
-        ("dupes_train.tsv", HEADER + "D1\tA9\ta\n", r"dupes_train\.tsv:2: no question .* 'A9'"),
+        ("answers.tsv", RANKED + "A1\t2\tb\n", r"answers\.tsv:3: Id 'A1' with Rank 2 .* line 2"),
+        ("answers.tsv", RANKED + "A2\tbest\tb\n", r"answers\.tsv:3: Rank 'best' is not a number"),
+        ("answers.tsv", RANKED + "A2\tnan\tb\n", r"answers\.tsv:3: Rank 'nan' is not a number"),
+        ("answers.tsv", RANKED + "A2\t\tb\n", r"answers\.tsv:3: empty Rank"),
+        ("dupes_train.tsv", HEADER + "Q1\tA9\ta\n", r"dupes_train\.tsv:2: .*'Q1' of .*\.tsv:2"),
+        ("dupes_val.tsv", HEADER + "V1\tA9\ta\n", r"dupes_val\.tsv:2: no question .* 'A9'"),
+        ("oos_val.tsv", "Question\na\n", r"oos_val\.tsv:1: needs one column Text"),
+        ("oos_train.tsv", "Id\tText\nO1\t\n", r"oos_train\.tsv:2: empty Text"),
         ("dupes_test.tsv", HEADER + "E1\tA9\ta\n", r"dupes_test\.tsv:2: no question .* 'A9'"),
         ("dupes_test.tsv", HEADER + "E\tA1\ta\nE\tA1\tb\n", r"dupes_test\.tsv:3: Id 'E'"),
         ("dupe_train.tsv", DUPLICATES, r"dupe_train\.tsv: not a table of a corpus"),
@@ -122,3 +217,6 @@ def test_the_embedded_corpus_is_whole() -> None:
         duplicates = held_out + sum(example.faq == index for example in corpus.train)
         assert held_out >= 2, faq.id
         assert duplicates >= 8, faq.id
+    assert len(corpus.oos_train) >= 100
+    assert len(corpus.oos_test) >= 50
+    assert not set(corpus.oos_train) & set(corpus.oos_test)
