@@ -24,13 +24,31 @@ class ModelIdentity(NamedTuple):
     digest: str
 
 
+class RefusedVersion(NamedTuple):
+    """A version that the alias names but that failed its checks; the reason is for clients."""
+
+    version: str
+    reason: str
+
+
+class VersionStatus(NamedTuple):
+    """The model that one replica answers with, and what it refused to change to."""
+
+    model: ModelIdentity
+    refused: RefusedVersion | None
+
+
 class Question(NamedTuple):
-    """One question to rank: at most `top_k` matches of at least `min_probability`."""
+    """One question to rank: at most `top_k` matches of at least `min_probability`.
+
+    `model`, where given, is the version whose answer is wanted, while replicas change over.
+    """
 
     text: str
     top_k: int
     min_probability: float = 0.0
     form: Form = Form.OBJECTS
+    model: ModelIdentity | None = None
 
 
 class EncodedRanking(NamedTuple):

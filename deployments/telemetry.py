@@ -95,6 +95,18 @@ class Metrics:
         self._waiting = Gauge(
             "scoring_queue_waiting", "Items that wait now", ["model"], registry=self.registry
         )
+        self._version = Gauge(
+            "scoring_model_version_info",
+            "1 for the version that answers",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "scoring_model_versions_refused",
+            "Versions that failed their checks and were not taken",
+            ["model"],
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
@@ -119,6 +131,16 @@ class Metrics:
             self._batch.labels(name),
             self._waiting.labels(name),
         )
+
+    def serve_version(self, model: str, version: str) -> None:
+        """Notes the version that answers from now on; a replica has one model."""
+        self._version.clear()
+        self._version.labels(model, version).set(1)
+        self._refused.labels(model)  # shown as 0 until one is
+
+    def refuse_version(self, model: str) -> None:
+        """Counts a version that was not taken."""
+        self._refused.labels(model).inc()
 
     def _histogram(
         self, name: str, meaning: str, label: str, buckets: Sequence[float] = SECONDS

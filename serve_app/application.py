@@ -13,8 +13,9 @@ from ray.serve.schema import LoggingConfig
 
 from deployments.faq.deployment import FaqRankerDeployment
 from deployments.faq.load import QuestionsPolicy
+from deployments.faq.served import Following
 from deployments.image.deployment import ImageClassifierDeployment
-from deployments.registry import ModelVersion
+from deployments.registry import Accepted, ModelVersion
 from serve_app.deployment import FAQ_RANKER, IMAGE_CLASSIFIER, ROUTER, RouterDeployment
 from serve_app.models import Models, registry_of
 from serve_app.requests_policy import RequestsPolicy
@@ -34,7 +35,7 @@ def build(settings: Settings, models: Models) -> Application:
     ranker = serve.deployment(
         name=FAQ_RANKER,
         **_options(faq, faq.calls_per_replica, _policy(QuestionsPolicy, faq.target_questions)),
-    )(FaqRankerDeployment).bind(models.faq, registry, settings.http.is_local)
+    )(FaqRankerDeployment).bind(models.faq, registry, following(settings), settings.http.is_local)
     classifier = None
     if isinstance(models.image, ModelVersion):
         classifier = serve.deployment(
@@ -46,6 +47,17 @@ def build(settings: Settings, models: Models) -> Application:
         name=ROUTER, **_options(settings.router, target, _policy(RequestsPolicy, target))
     )(serve.ingress()(RouterDeployment))
     return router.bind(settings, models, ranker, classifier)
+
+
+def following(settings: Settings) -> Following | None:
+    """How the rankers follow the alias; None where the version of the start is the one to serve.
+
+    A corpus names its version: the newest that was trained on it when the application started.
+    """
+    faq = settings.faq
+    if faq.corpus is not None or faq.refresh_s == 0:
+        return None
+    return Following(faq.alias, faq.refresh_s, Accepted(settings.data_dir / "accepted"))
 
 
 def _options(

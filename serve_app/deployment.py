@@ -6,7 +6,6 @@ from typing import Any
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.contracts import ModelIdentity
 from deployments.registry import ModelVersion
 from deployments.telemetry import Metrics, Report
 from serve_app.edge import straight_way
@@ -42,8 +41,8 @@ class RouterDeployment:
         self._replica = context.replica_id.unique_id
         self._metrics = Metrics()
         self._readiness = Readiness({"faq": _status(models.faq), "image": _status(models.image)})
-        handle = RankerHandle(ranker, self._replica)
-        self._ranker = RankerCalls(handle, handle.addresses, self._replica)
+        self._handle = RankerHandle(ranker, self._replica)
+        self._ranker = RankerCalls(self._handle, self._handle.addresses, self._replica)
         self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"))
         self._image: ImageGateway | None = None
         if classifier is not None and isinstance(models.image, ModelVersion):
@@ -51,7 +50,7 @@ class RouterDeployment:
                 ClassifierHandle(classifier), preprocessing_of(models.image), settings.image
             )
         own = serve.get_deployment_handle(ROUTER, context.app_name)
-        self._scrape = Scrape([own] if classifier is None else [own, classifier])
+        self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
         observed = {"faq": FAQ_RANKER} | ({"image": IMAGE_CLASSIFIER} if classifier else {})
         observer = Observer(context.app_name, observed, self._readiness, self._on_replicas)
         self._watch = asyncio.get_running_loop().create_task(observer.watch())
@@ -83,10 +82,11 @@ class RouterDeployment:
             self._faq.set_replicas(replicas)
             if replicas != self._ranker.connected:
                 await self._ranker.refresh()
+            if replicas:
+                self._readiness.set_versions(key, await self._handle.versions())
 
 
 def _status(version: ModelVersion | Missing) -> ModelStatus:
     if isinstance(version, Missing):
         return ModelStatus(version.name, None, State.UNAVAILABLE, version.reason)
-    identity = ModelIdentity(version.name, version.version, version.digest)
-    return ModelStatus(version.name, identity, State.LOADING)
+    return ModelStatus(version.name, version.identity, State.LOADING)

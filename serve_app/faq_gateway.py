@@ -14,7 +14,7 @@ from deployments.batching import DeadlinePassed as BatchDeadlinePassed
 from deployments.contracts import EncodedRanking, ModelIdentity, Question
 from deployments.telemetry import ModelMetrics
 from serve_app.backends import FaqBackend
-from serve_app.errors import DeadlinePassed, Overloaded
+from serve_app.errors import DeadlinePassed, ModelLoading, Overloaded
 from serve_app.settings import FaqSettings
 
 MESSAGE_BYTES = 2 * 1024 * 1024
@@ -22,6 +22,9 @@ MESSAGE_BYTES = 2 * 1024 * 1024
 
 UNKNOWN_MATCH_BYTES = 1024
 """Assumed size of one encoded match until the ranker has said the largest."""
+
+MOST_REPEATS = 3
+"""How often the calls of one request that met another version are made again; once will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,25 @@ class FaqGateway:
         return _ranked(outcome)
 
     async def rank_many(self, questions: Sequence[Question], deadline: float) -> list[Ranked]:
-        """Ranks all or fails as one: the first error, once every question has ended."""
+        """Ranks all with one version, or fails as one: the first error, once all have ended.
+
+        While replicas change over, questions that another version answered are asked again.
+
+        Raises:
+            ModelLoading: the versions went on to differ.
+        """
+        ranked = await self._rank_all(questions, deadline)
+        repeats = 0
+        while others := _of_other_models(ranked):
+            if repeats == MOST_REPEATS:
+                raise ModelLoading("the FAQ model is being changed", retry_after_s=1)
+            repeats += 1
+            again = [questions[index]._replace(model=ranked[-1].model) for index in others]
+            for index, item in zip(others, await self._rank_all(again, deadline), strict=True):
+                ranked[index] = item
+        return ranked
+
+    async def _rank_all(self, questions: Sequence[Question], deadline: float) -> list[Ranked]:
         tasks = [asyncio.ensure_future(self.rank(question, deadline)) for question in questions]
         try:
             return await asyncio.gather(*tasks)
@@ -113,6 +134,11 @@ class FaqGateway:
 
     def _observe(self, stats: BatchStats) -> None:
         self._metrics.observe_batch(stats.size, stats.queue_s, stats.run_s)
+
+
+def _of_other_models(ranked: Sequence[Ranked]) -> list[int]:
+    """Where the model is not that of the last answer, which a single replica has changed to."""
+    return [index for index, item in enumerate(ranked) if item.model != ranked[-1].model]
 
 
 def _ranked(outcome: Outcome[_Reply]) -> Ranked:

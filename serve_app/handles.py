@@ -8,7 +8,13 @@ from ray.exceptions import RayActorError, RayError, TaskCancelledError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.contracts import ClassifiedBatch, Picture, Question, RankedBatch
+from deployments.contracts import (
+    ClassifiedBatch,
+    Picture,
+    Question,
+    RankedBatch,
+    VersionStatus,
+)
 from deployments.direct import Address
 from serve_app.errors import InternalError, ModelUnavailable, Overloaded
 
@@ -34,6 +40,10 @@ class RankerHandle:
     async def addresses(self) -> Sequence[Address]:
         """Where the replicas that run now can be reached directly."""
         return await ask_all(self._handle, "address")
+
+    async def versions(self) -> Sequence[VersionStatus]:
+        """What the replicas that run now serve."""
+        return await ask_all(self._handle, "version")
 
 
 class ClassifierHandle:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from deployments.contracts import Question, RankedBatch
+from deployments.contracts import ModelIdentity, Question, RankedBatch
 from deployments.direct import Address, CallFailed, Connection
 from deployments.faq import wire
 from serve_app.backends import FaqBackend
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 class RankerCalls:
     """Sends each call to the replica with the fewest in flight.
 
+    Where a question wants the answer of one version, those that answered with it last come first.
     The handle finds the replicas and takes the calls while there is no connection: at the start,
     after a scale from zero, and the one call that a dying replica leaves unanswered.
     """
@@ -30,6 +31,7 @@ class RankerCalls:
         self._addresses = addresses
         self._router = router
         self._connections: list[Connection] = []
+        self._models: dict[Connection, ModelIdentity] = {}
 
     @property
     def connected(self) -> int:
@@ -38,15 +40,13 @@ class RankerCalls:
 
     async def rank(self, questions: Sequence[Question], held_per_replica: float) -> RankedBatch:
         """See `FaqBackend.rank`."""
-        connection = min(
-            (connection for connection in self._connections if connection.is_open),
-            key=lambda connection: connection.in_flight,
-            default=None,
-        )
+        connection = self._choose(next((item.model for item in questions if item.model), None))
         if connection is not None:
             call = wire.RankCall(list(questions), self._router, held_per_replica)
             try:
-                return wire.decode_batch(await connection.call(wire.encode(call)))
+                batch = wire.decode_batch(await connection.call(wire.encode(call)))
+                self._models[connection] = batch.model
+                return batch
             except ConnectionError:
                 logger.warning("a replica left during a call; calling through the handle")
             except CallFailed:
@@ -71,3 +71,14 @@ class RankerCalls:
             else:
                 logger.warning("no direct connection to a replica: %r", result)
         self._connections = kept
+        self._models = {item: self._models[item] for item in kept if item in self._models}
+
+    def _choose(self, model: ModelIdentity | None) -> Connection | None:
+        return min(
+            (connection for connection in self._connections if connection.is_open),
+            key=lambda connection: (
+                model is not None and self._models.get(connection) != model,
+                connection.in_flight,
+            ),
+            default=None,
+        )

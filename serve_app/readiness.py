@@ -1,10 +1,11 @@
 """Which models can answer: told apart from whether the process lives."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from deployments.contracts import ModelIdentity
+from deployments.contracts import ModelIdentity, RefusedVersion, VersionStatus
 from serve_app.errors import ModelLoading, ModelUnavailable
 
 LOADING_RETRY_S = 5
@@ -23,13 +24,15 @@ class State(StrEnum):
 class ModelStatus:
     """One model: its name, which version serves (None where there is none), its state.
 
-    `reason` says what is missing and how to supply it, without paths.
+    `reason` says what is missing and how to supply it, without paths. `refused` is the version
+    that should have been changed to, where there is one.
     """
 
     name: str
     identity: ModelIdentity | None
     state: State
     reason: str = ""
+    refused: RefusedVersion | None = None
 
     @property
     def can_answer(self) -> bool:
@@ -48,6 +51,13 @@ class Readiness:
         status = self._models[key]
         if status.identity is not None:
             self._models[key] = replace(status, state=state, reason=reason)
+
+    def set_versions(self, key: str, replicas: Sequence[VersionStatus]) -> None:
+        """Notes what the replicas serve: the version of most, and one that was refused."""
+        if replicas:
+            ((identity, _),) = Counter(replica.model for replica in replicas).most_common(1)
+            refused = next((each.refused for each in replicas if each.refused), None)
+            self._models[key] = replace(self._models[key], identity=identity, refused=refused)
 
     def status(self, key: str) -> ModelStatus:
         """One model's status."""

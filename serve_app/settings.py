@@ -74,6 +74,13 @@ class FaqSettings(Scaling):
         description="TSV folder to train on; without one the registered model is served, and "
         "where there is none, one trained on the embedded JavaScript questions",
     )
+    refresh_s: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="seconds between two looks at the alias, for a new version to change to; "
+        "0 stays with the version of the start, and so does a corpus",
+    )
     max_batch_size: Count = Field(64, description="most questions in one call to a ranker")
     max_queue: Count = Field(2048, description="questions that may wait in one router")
     calls_per_replica: Count = Field(2, description="calls in flight for each ranker replica")

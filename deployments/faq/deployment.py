@@ -1,31 +1,41 @@
-"""The Ray Serve deployment of the FAQ ranker: loads a registered version, answers calls."""
+"""The Ray Serve deployment of the FAQ ranker: serves a registered version, answers calls."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 
 import ray
+from ray import serve
 
-from deployments.contracts import ModelIdentity, Question, RankedBatch
+from deployments.contracts import Question, RankedBatch, VersionStatus
 from deployments.direct import Address, Listener
 from deployments.faq import wire
 from deployments.faq.load import METRIC, QuestionLoad
-from deployments.faq.ranker import FaqRanker
-from deployments.faq.scorer import FaqScorer
+from deployments.faq.served import Following, ServedModel
 from deployments.registry import ModelVersion, Registry
+from deployments.telemetry import Metrics, Report
 
 LOOPBACK = "127.0.0.1"
 
 
 class FaqRankerDeployment:
-    """One replica: ready when the digest is checked, the model loaded and one batch ranked.
+    """One replica: ready when a version is checked and loaded and one batch ranked.
 
     Routers call it over direct connections, and through the handle while they have none.
     """
 
-    def __init__(self, version: ModelVersion, registry: Registry, is_local: bool):
-        folder = registry.fetch(version)
-        identity = ModelIdentity(version.name, version.version, version.digest)
-        self._scorer = FaqScorer(FaqRanker.load(folder), identity)
-        self._scorer.warm_up()
+    def __init__(
+        self,
+        version: ModelVersion,
+        registry: Registry,
+        following: Following | None,
+        is_local: bool,
+    ):
+        _log_to_the_replicas_file()
+        self._replica = serve.get_replica_context().replica_id.unique_id
+        self._metrics = Metrics()
+        self._model = ServedModel(registry, version, following, self._metrics)
+        self._watch = asyncio.get_running_loop().create_task(self._model.watch())
         self._load = QuestionLoad()
         self._host = LOOPBACK if is_local else ray.util.get_node_ip_address()
         self._listener: Listener | None = None
@@ -35,13 +45,21 @@ class FaqRankerDeployment:
     ) -> RankedBatch:
         """Ranks the questions of one call, on the loop: it is all CPU, and a thread costs a hop."""
         self._load.report(router, held_per_replica)
-        return self._scorer.rank(questions)
+        return self._model.rank(questions)
 
     async def address(self) -> Address:
         """Where routers connect; listens from the first time that one asks."""
         if self._listener is None:
             self._listener = await Listener.start(self._answer, self._host)
         return self._listener.address
+
+    async def version(self) -> VersionStatus:
+        """What answers, and what was refused."""
+        return self._model.status()
+
+    async def metrics(self) -> Report:
+        """What this replica counted."""
+        return self._metrics.report("FaqRanker", self._replica)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Questions waiting and running for this replica, for `QuestionsPolicy`."""
@@ -50,4 +68,10 @@ class FaqRankerDeployment:
     def _answer(self, frame: bytes) -> bytes:
         call = wire.decode_call(frame)
         self._load.report(call.router, call.held_per_replica)
-        return wire.encode(self._scorer.rank(call.questions))
+        return wire.encode(self._model.rank(call.questions))
+
+
+def _log_to_the_replicas_file() -> None:
+    """Ray Serve writes its own logger's records there, and loses all others on the fast path."""
+    for handler in logging.getLogger("ray.serve").handlers:
+        logging.getLogger("deployments").addHandler(handler)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ray import serve
 
-from deployments.contracts import ClassifiedBatch, ModelIdentity, Picture
+from deployments.contracts import ClassifiedBatch, Picture
 from deployments.registry import ModelVersion, Registry
 from deployments.telemetry import Report
 
@@ -42,7 +42,7 @@ class ImageClassifierDeployment:
         classifier.warm_up([1, options.max_batch_size])
         self._scorer = ImageScorer(
             classifier,
-            ModelIdentity(version.name, version.version, version.digest),
+            version.identity,
             max_batch_size=options.max_batch_size,
             max_queue=options.max_queue,
         )

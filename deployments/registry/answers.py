@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from deployments.registry.artifacts import replace_file
 
 ABSENT = "absent"
 MOST_ANSWERS = 16
@@ -51,12 +51,8 @@ class Answers:
         kept = self._read()
         if kept["state"] == state:
             answers = {**kept["answers"], **answers}
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=f".{self._file.name}-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            newest = dict(list(answers.items())[-MOST_ANSWERS:])
-            json.dump({"state": state, "answers": newest}, file)
-        Path(name).replace(self._file)
+        newest = dict(list(answers.items())[-MOST_ANSWERS:])
+        replace_file(self._file, json.dumps({"state": state, "answers": newest}))
 
     def _read(self) -> dict[str, Any]:
         try:

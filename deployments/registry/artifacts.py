@@ -1,10 +1,12 @@
-"""Artifact folders: their digest, and how one is put in place whole or not at all."""
+"""Artifact folders: their digest, and how one, or a file, is put in place whole or not at all."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,10 +45,22 @@ def folder_digest(folder: Path) -> str:
 
 
 def verify(folder: Path, digest: str) -> None:
-    """Raises DigestMismatch unless the folder has this digest."""
-    found = folder_digest(folder)
+    """Raises DigestMismatch unless the folder has this digest; one that is gone has none."""
+    try:
+        found = folder_digest(folder)
+    except RegistryError as error:
+        raise DigestMismatch(str(error)) from None
     if found != digest:
         raise DigestMismatch(f"{folder} was registered with the digest {digest}, but has {found}")
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Writes a small file whole or not at all; readers see the old one or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    with os.fdopen(handle, "w", encoding="utf-8") as partial:
+        partial.write(text)
+    Path(name).replace(file)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deployments.contracts import ModelIdentity
 from deployments.registry.artifacts import RegistryError
 from deployments.registry.client import refusals, says_absent
 
@@ -37,6 +38,11 @@ class ModelVersion:
     metrics: Mapping[str, float]
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What an answer says of the model that made it."""
+        return ModelIdentity(self.name, self.version, self.digest)
 
 
 def is_reserved(tag: str) -> bool:
@@ -99,15 +105,19 @@ def records_of(client: MlflowClient, name: str) -> list[Record]:
     return sorted(records, key=lambda record: int(record.version), reverse=True)
 
 
-def exists(client: MlflowClient, name: str, version: str) -> bool:
-    """Whether the model has this version."""
+def record_of(client: MlflowClient, name: str, version: str) -> Record | None:
+    """One version by its number."""
     try:
-        client.get_model_version(name, version)
+        return client.get_model_version(name, version)
     except refusals() as refusal:
         if not says_absent(refusal):
             raise
-        return False
-    return True
+        return None
+
+
+def is_of(record: Record, known: ModelVersion) -> bool:
+    """Whether the record is that of a version that is known already."""
+    return (str(record.version), record.tags.get(DIGEST_TAG)) == (known.version, known.digest)
 
 
 def point_alias(client: MlflowClient, name: str, alias: str, version: str) -> None:
@@ -169,3 +179,28 @@ def model_version(client: MlflowClient, record: Record, alias: str | None) -> Mo
         parameters=dict(data.params),
         tags={tag: value for tag, value in record.tags.items() if not is_reserved(tag)},
     )
+
+
+def version_by_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
+    """The version that the alias points to."""
+    record = record_by_alias(client, name, alias)
+    return None if record is None else model_version(client, record, alias)
+
+
+def version_by_tag(client: MlflowClient, name: str, tag: str, value: str) -> ModelVersion | None:
+    """The newest version that is ready and has this tag with this value."""
+    for record in records_of(client, name):
+        if record.status == "READY" and record.tags.get(tag) == value:
+            alias = aliases_of(client, name).get(str(record.version))
+            return model_version(client, record, alias)
+    return None
+
+
+def model_file(run: Run, digest: str, folder: str) -> str:
+    """The content of the MLmodel file beside the artifact, which the run keeps as `folder`."""
+    from mlflow.models import Model
+
+    # Azure registers no folder without this file. Its flavor is no `python_function`: nothing
+    # that MLflow could load, and so run, is named.
+    flavors = {"realtime_scoring": {"digest": digest}}
+    return str(Model(artifact_path=folder, run_id=run.info.run_id, flavors=flavors).to_yaml())

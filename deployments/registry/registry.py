@@ -12,7 +12,6 @@ for digests, local folders, or questions to a local registry whose answer is rem
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from deployments.registry import records
 from deployments.registry.answers import ABSENT, Answers
+from deployments.registry.apart import resolve_apart
 from deployments.registry.artifacts import (
     MODEL_FILE,
     RegistryError,
@@ -33,14 +33,13 @@ from deployments.registry.artifacts import (
     verify,
 )
 from deployments.registry.client import connect, database_of, refusals
+from deployments.registry.names import check_file_names, check_names
 from deployments.registry.records import ModelVersion
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-ALIAS_NAME = re.compile(r"(?!latest$|[vV]\d+$)[A-Za-z][A-Za-z0-9_-]{0,99}")
 ARTIFACT = "model"
 
 
@@ -85,7 +84,7 @@ class Registry:
         Metrics and parameters are kept in an MLflow run that the version names. No version
         appears unless everything was stored.
         """
-        _check_names(name, alias)
+        check_names(name, alias)
         if reserved := [tag for tag in tags if records.is_reserved(tag)]:
             raise RegistryError(f"these tags are the registry's own: {', '.join(reserved)}")
         digest = folder_digest(folder)
@@ -103,20 +102,35 @@ class Registry:
 
     def resolve(self, name: str, alias: str = "champion") -> ModelVersion:
         """The version that the alias points to. Raises ModelNotFound."""
-        _check_names(name, alias)
+        check_names(name, alias)
         found = self._ask("resolve", name, alias)
         if found is None:
-            raise ModelNotFound(f"no version of the model {name!r} has the alias {alias!r}")
+            raise _no_alias(name, alias)
         return found
+
+    def follow(self, known: ModelVersion, alias: str) -> ModelVersion:
+        """`resolve` for who asks again and again: `known` itself while the alias names it.
+
+        Asks a server once. A local registry is read from memory; where that does not hold any
+        more, in a process of its own: MLflow never stays in this one.
+        """
+        check_names(known.name, alias)
+        if self._answers is None:
+            found = self._follow_server(known, alias)
+        else:
+            found = self._follow_memory(self._answers, known.name, alias)
+        if found is None:
+            raise _no_alias(known.name, alias)
+        return known if found.identity == known.identity else found
 
     def find(self, name: str, *, tag: str, value: str) -> ModelVersion | None:
         """The newest version that is ready and has this tag with this value."""
-        _check_names(name)
+        check_names(name)
         return self._ask("find", name, tag, value)
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Every version that `register` made, newest first; none for an unknown model."""
-        _check_names(name)
+        check_names(name)
         with self._client() as client:
             aliases = records.aliases_of(client, name)
             return [
@@ -124,12 +138,21 @@ class Registry:
                 for record in records.records_of(client, name)
             ]
 
+    def version(self, name: str, number: str) -> ModelVersion:
+        """One version by its number. Raises ModelNotFound."""
+        check_names(name)
+        with self._client() as client:
+            record = records.record_of(client, name, number)
+            if record is None:
+                raise _no_version(name, number)
+            return records.model_version(client, record, None)
+
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Points the alias to another version. Raises ModelNotFound for an unknown one."""
-        _check_names(name, alias)
+        check_names(name, alias)
         with self._client() as client, self._exclusive():
-            if not records.exists(client, name, version):
-                raise ModelNotFound(f"the model {name!r} has no version {version!r}")
+            if records.record_of(client, name, version) is None:
+                raise _no_version(name, version)
             records.point_alias(client, name, alias, version)
         self._renew_answers()
 
@@ -165,9 +188,9 @@ class Registry:
         return nullcontext() if self._database is None else exclusive(self._database)
 
     def _store(self, client: MlflowClient, run: Run, folder: Path, place: Path, digest: str) -> str:
-        model_file = _model_file(run, digest)
+        model_file = records.model_file(run, digest, ARTIFACT)
         if self._database is None:
-            _check_urls(folder)
+            check_file_names(folder)
             client.log_artifacts(run.info.run_id, str(folder), ARTIFACT)
             client.log_text(run.info.run_id, model_file, f"{ARTIFACT}/{MODEL_FILE}")
             return f"{run.info.artifact_uri}/{ARTIFACT}"
@@ -194,13 +217,33 @@ class Registry:
             return self._look_up(*question)
         key = json.dumps(question)
         try:
-            kept = self._answers.get(key)
-            return None if kept is None else ModelVersion(**kept)
-        except (KeyError, TypeError):
+            return _remembered(self._answers, key)
+        except KeyError:
             state = self._answers.state()
             found = None if state == ABSENT else self._look_up(*question)
             self._answers.put({key: found and asdict(found)}, state)
             return found
+
+    def _follow_server(self, known: ModelVersion, alias: str) -> ModelVersion | None:
+        with self._client() as client:
+            record = records.record_by_alias(client, known.name, alias)
+            if record is None:
+                return None
+            if records.is_of(record, known):
+                return known
+            return records.model_version(client, record, alias)
+
+    def _follow_memory(self, answers: Answers, name: str, alias: str) -> ModelVersion | None:
+        key = json.dumps(("resolve", name, alias))
+        try:
+            return _remembered(answers, key)
+        except KeyError:
+            # Of the replicas of a node one asks, and the others find the answer.
+            with exclusive(self._cache / "asking"):
+                try:
+                    return _remembered(answers, key)
+                except KeyError:
+                    return resolve_apart(self._uri, self._artifacts, self._cache, name, alias)
 
     def _renew_answers(self) -> None:
         if self._answers is not None:
@@ -211,40 +254,21 @@ class Registry:
     def _look_up(self, kind: str, name: str, *what: str) -> ModelVersion | None:
         with self._client() as client:
             if kind == "resolve":
-                (alias,) = what
-                record = records.record_by_alias(client, name, alias)
-                return None if record is None else records.model_version(client, record, alias)
-            tag, value = what
-            for record in records.records_of(client, name):
-                if record.status == "READY" and record.tags.get(tag) == value:
-                    aliases = records.aliases_of(client, name)
-                    return records.model_version(client, record, aliases.get(str(record.version)))
-            return None
+                return records.version_by_alias(client, name, *what)
+            return records.version_by_tag(client, name, *what)
 
 
-def _model_file(run: Run, digest: str) -> str:
-    from mlflow.models import Model
-
-    # Azure registers no folder without this file. Its flavor is no `python_function`: nothing
-    # that MLflow could load, and so run, is named.
-    flavors = {"realtime_scoring": {"digest": digest}}
-    return str(Model(artifact_path=ARTIFACT, run_id=run.info.run_id, flavors=flavors).to_yaml())
-
-
-def _check_urls(folder: Path) -> None:
-    """MLflow puts file names into URLs as they are, and would store these under other names."""
-    if odd := [path.name for path in folder.rglob("*") if set(path.name) & set("#?%\\")]:
-        raise RegistryError(f"a registry server cannot keep files with these names: {odd}")
+def _remembered(answers: Answers, key: str) -> ModelVersion | None:
+    kept = answers.get(key)
+    try:
+        return None if kept is None else ModelVersion(**kept)
+    except TypeError:
+        raise KeyError(key) from None  # of another release
 
 
-def _check_names(name: str, alias: str | None = None) -> None:
-    if not MODEL_NAME.fullmatch(name):
-        raise RegistryError(
-            f"{name!r} is no model name: up to 200 ASCII letters, digits, '.', '_' and '-', "
-            "the first a letter or digit"
-        )
-    if alias is not None and not ALIAS_NAME.fullmatch(alias):
-        raise RegistryError(
-            f"{alias!r} is no alias: up to 100 ASCII letters, digits, '_' and '-', the first a "
-            "letter, neither 'latest' nor like 'v1'"
-        )
+def _no_alias(name: str, alias: str) -> ModelNotFound:
+    return ModelNotFound(f"no version of the model {name!r} has the alias {alias!r}")
+
+
+def _no_version(name: str, number: str) -> ModelNotFound:
+    return ModelNotFound(f"the model {name!r} has no version {number!r}")

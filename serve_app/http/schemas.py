@@ -158,13 +158,21 @@ class ClassifyManyResponse(BaseModel):
     timing: ClassifyTiming
 
 
+class RefusedVersion(BaseModel):
+    """The version that the alias names, and why the replicas did not change to it."""
+
+    version: str
+    reason: str
+
+
 class ModelState(BaseModel):
-    """One model's readiness."""
+    """One model's readiness; `refused` where it should have changed to another version."""
 
     name: str
     version: str | None
     digest: str | None
     state: Literal["loading", "ready", "unavailable", "scaled_to_zero"]
+    refused: RefusedVersion | None = None
 
 
 class Readiness(BaseModel):

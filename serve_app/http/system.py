@@ -93,6 +93,7 @@ def _readiness(models: list[ModelStatus], ready: bool) -> Response:
                 else {"name": model.name, "version": None, "digest": None}
             ),
             "state": model.state,
+            "refused": model.refused._asdict() if model.refused else None,
         }
         for model in models
     ]

@@ -21,6 +21,7 @@ class Replica:
     def __init__(self) -> None:
         self.calls: list[wire.RankCall] = []
         self.error: Exception | None = None
+        self.model = FAQ
         self.listener: Listener
 
     async def start(self) -> "Replica":
@@ -33,7 +34,7 @@ class Replica:
         call = wire.decode_call(frame)
         self.calls.append(call)
         rankings = [EncodedRanking(item.text.encode(), True) for item in call.questions]
-        return wire.encode(RankedBatch(FAQ, rankings, 1.5, 99))
+        return wire.encode(RankedBatch(self.model, rankings, 1.5, 99))
 
 
 @pytest.fixture
@@ -110,3 +111,21 @@ async def test_a_dying_replicas_call_goes_through_the_handle(replicas: list[Repl
     batch = await calls.rank(QUESTIONS, 2.0)
     assert len(batch.rankings) == 2
     assert handle.calls == [QUESTIONS]
+
+
+async def test_a_wanted_version_is_asked_where_it_was_met(replicas: list[Replica]) -> None:
+    replicas[1].model = FAQ._replace(version="4")
+    calls, lose_all = calls_to(replicas, FakeFaq())
+    await calls.refresh()
+    met: set[str] = set()
+    while len(met) < 2:
+        # Two at once go to two replicas.
+        batches = await asyncio.gather(*(calls.rank(QUESTIONS, 1.0) for _ in replicas))
+        met |= {batch.model.version for batch in batches}
+    for replica in replicas:
+        wanted = [question._replace(model=replica.model) for question in QUESTIONS]
+        for _ in range(3):
+            assert (await calls.rank(wanted, 1.0)).model == replica.model
+    lose_all()
+    await calls.refresh()
+    assert calls.connected == 0

@@ -121,6 +121,25 @@ def test_find_gives_the_newest_with_the_tag(local: Registry, tmp_path: Path) -> 
     assert local.find("other", tag="corpus_digest", value="a") is None
 
 
+def test_version_by_number(local: Registry, tmp_path: Path) -> None:
+    first = register(local, make_folder(tmp_path / "one", "one"))
+    register(local, make_folder(tmp_path / "two", "two"))
+    assert local.version("faq", "1").identity == first.identity
+    for number in ("3", "", "one"):
+        with pytest.raises(ModelNotFound, match="no version"):
+            local.version("faq", number)
+
+
+def test_following_an_alias_of_a_local_registry(local: Registry, tmp_path: Path) -> None:
+    first = register(local, make_folder(tmp_path / "one", "one"))
+    assert local.follow(first, "champion") is first
+    second = register(local, make_folder(tmp_path / "two", "two"))
+    assert local.follow(first, "champion") == second
+    assert local.follow(second, "champion") is second
+    with pytest.raises(ModelNotFound, match="'challenger'"):
+        local.follow(second, "challenger")
+
+
 def test_unknown_models_aliases_and_versions_are_not_found(local: Registry, tmp_path: Path) -> None:
     made = register(local, make_folder(tmp_path / "trained"))
     with pytest.raises(ModelNotFound, match="'faq' has the alias 'challenger'"):
@@ -179,7 +198,7 @@ def test_tampering_is_detected(local: Registry, tmp_path: Path) -> None:
     with pytest.raises(DigestMismatch, match=made.digest):
         local.fetch(made)
     shutil.rmtree(tmp_path / "models")
-    with pytest.raises(RegistryError, match="not a folder with files"):
+    with pytest.raises(DigestMismatch, match="not a folder with files"):
         local.fetch(made)
 
 
@@ -263,6 +282,37 @@ def test_second_start_needs_no_mlflow(local: Registry, tmp_path: Path) -> None:
     assert done.stdout.decode().strip() == str(local.fetch(made))
 
 
+FOLLOW = """
+import pickle, sys
+registry, known = pickle.load(sys.stdin.buffer)
+print(registry.follow(known, "champion").version)
+assert "mlflow" not in sys.modules
+"""
+
+
+def test_following_needs_no_mlflow_whoever_moved_the_alias(local: Registry, tmp_path: Path) -> None:
+    first = register(local, make_folder(tmp_path / "one", "one"))
+    # What another cache remembers is unknown here, as where MLflow's own tools moved the alias.
+    register(beside(tmp_path, cache="other-cache"), make_folder(tmp_path / "two", "two"))
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", FOLLOW],
+            input=pickle.dumps((local, first)),
+            capture_output=True,
+            cwd=REPOSITORY,
+            timeout=60,
+            check=False,
+        )
+        assert (done.stderr, done.stdout) == (b"", b"2\n")
+
+
+def test_following_a_registry_that_is_broken(local: Registry, tmp_path: Path) -> None:
+    made = register(local, make_folder(tmp_path / "trained"))
+    (tmp_path / "registry.db").write_bytes(b"no database, but long enough to be taken for one" * 20)
+    with pytest.raises(RegistryError, match="file is not a database"):
+        local.follow(made, "champion")
+
+
 def test_two_processes_create_one_registry_and_say_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -330,6 +380,19 @@ def test_alias_moves_on_a_server_with_and_without_aliases(remote: Registry, tmp_
         remote.resolve("faq", "challenger")
     with pytest.raises(ModelNotFound):
         remote.set_alias("faq", "champion", "9")
+
+
+def test_following_an_alias_of_a_server(
+    remote: Registry, server: FakeServer, tmp_path: Path
+) -> None:
+    first = register(remote, make_folder(tmp_path / "one", "one"))
+    second = register(remote, make_folder(tmp_path / "two", "two"))
+    assert remote.follow(first, "champion") == second
+    # While nothing has changed, the run behind the version is not asked for.
+    del server.requests["GET runs/get"]
+    assert remote.follow(second, "champion") is second
+    with pytest.raises(ModelNotFound):
+        remote.follow(second, "challenger")
 
 
 @pytest.mark.parametrize("server", [False], indirect=True)

@@ -6,11 +6,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deployments.contracts import RefusedVersion, VersionStatus
 from serve_app.errors import ScoringError, error_classes
 from serve_app.http.openapi import example_png
 from serve_app.http.schemas import Readiness
 from serve_app.readiness import State
-from tests.serve_app.fakes import Application
+from tests.serve_app.fakes import FAQ, Application
 
 
 async def test_health(client: httpx.AsyncClient) -> None:
@@ -36,6 +37,18 @@ async def test_readiness(
     assert Readiness.model_validate_json(one_model.content).models[0].state == state
     assert (await client.get("/readyz/faq")).status_code == 200
     assert (await client.get("/readyz/other")).status_code == 404
+
+
+async def test_readiness_names_a_refused_version(
+    application: Application, client: httpx.AsyncClient
+) -> None:
+    assert (await client.get("/readyz/faq")).json()["models"][0]["refused"] is None
+    refused = RefusedVersion("4", "why")
+    application.readiness.set_versions("faq", [VersionStatus(FAQ, refused)])
+    answer = await client.get("/readyz/faq")
+    assert answer.status_code == 200
+    assert answer.json()["models"][0]["refused"] == {"version": "4", "reason": "why"}
+    Readiness.model_validate_json(answer.content)
 
 
 async def test_loading_model_is_refused_with_a_time(
