@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import faq, footprint, images, processes, report, startup
-from benchmarks.environments import BENCHMARKS
+from benchmarks import faq, footprint, images, processes, report, scale, scale_report, startup
+from benchmarks.environments import BENCHMARKS, WORK
 from benchmarks.report import Report
 from benchmarks.rounds import Options
 
@@ -18,6 +18,8 @@ SCENARIOS: dict[str, Callable[[Options, str], Report]] = {
     "start": startup.run,
     "memory": footprint.run,
 }
+SCALE = "scale"
+"""Measures no server, but the ranker by the number of its FAQs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = Options(given.seconds, given.connections, given.rounds, tuple(given.only))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"load average: {os.getloadavg()[0]:.2f} (a quiet machine is near 0)", flush=True)
-    names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
+    names = [*SCENARIOS, SCALE] if given.scenario == "all" else [given.scenario]
     with processes.adopting_orphans():
-        reports = [_run(name, options, given.out) for name in names]
+        reports = [
+            _run_scale(given.sizes, given.out) if name == SCALE else _run(name, options, given.out)
+            for name in names
+        ]
     return int(any(each.failures or any(row.errors for row in each.rows) for each in reports))
 
 
@@ -39,15 +44,36 @@ def _run(name: str, options: Options, folder: Path) -> Report:
     return found
 
 
+def _run_scale(sizes: Sequence[int], folder: Path) -> Report:
+    measured, failures = scale.measure(sizes, WORK)
+    command = f"python -m benchmarks scale --sizes {','.join(map(str, sizes))}"
+    found = scale_report.make_report(measured, failures, command)
+    written = report.save(found, folder)
+    parts = [report.render(found)]
+    if measured:
+        parts.append(scale_report.tables(measured))
+        written.append(folder / "scale.png")
+        scale_report.plot(measured, written[-1])
+    print("", *parts, f"wrote {', '.join(map(str, written))}\n", sep="\n\n", flush=True)
+    return found
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("scenario", nargs="?", default="all", choices=[*SCENARIOS, "all"])
+    parser.add_argument("scenario", nargs="?", default="all", choices=[*SCENARIOS, SCALE, "all"])
     parser.add_argument("--seconds", type=float, default=10.0, help="measured time of each run")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3, help="times that every server is measured")
     parser.add_argument("--out", type=Path, default=BENCHMARKS / "results")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="servers whose name contains a NAME"
+    )
+    parser.add_argument(
+        "--sizes",
+        type=scale.parse_sizes,
+        default=scale.SIZES,
+        metavar="FAQS,...",
+        help="numbers of FAQs that scale measures; 77 is Banking77 where it is found",
     )
     return parser
 

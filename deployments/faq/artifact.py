@@ -2,22 +2,29 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from deployments.faq.calibration import Calibration
 from deployments.faq.corpus import Faq
+from deployments.faq.features import Block
+from deployments.faq.index import IndexedScores, Weights
+from deployments.faq.scores import DenseScores, Scores
+from deployments.faq.stored_faqs import StoredFaqs
 
 FORMAT = "faq-ranker"
-VERSION = 1
+VERSION = 2
 
-_Record = TypeVar("_Record", Faq, Calibration)
-_KEYS = {"format", "version", "threshold", "calibration", "faqs"}
+_KEYS = {"format", "version", "threshold", "calibration", "parameters", "scores", "step"}
+_BLOCKS = ("words", "characters", "pairs")
+# So many are read at once; others stay in the file until one is asked for.
+_FEW_FAQS = 10_000
 
 
 class RankerFormatError(ValueError):
@@ -29,29 +36,41 @@ class Artifact:
     """All that a ranker consists of; see `FaqRanker` and `FeatureExtractor` for the parts."""
 
     faqs: Sequence[Faq]
-    words: Sequence[str]
-    characters: Sequence[str]
-    idf: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    words: Block
+    characters: Block
+    pairs: Block
+    scores: Scores
     calibration: Calibration
     threshold: float
+    parameters: Mapping[str, str]
 
     def save(self, folder: Path) -> None:
         """Write the files into `folder`; the same model gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("words", "characters"):
-            # No n-gram holds a line feed: it is made of words, and a line feed ends a word.
-            encoded = "\n".join(getattr(self, name)).encode("utf-8", "surrogatepass")
-            np.save(folder / f"{name}.npy", np.frombuffer(encoded, np.uint8))
-        for name in ("idf", "weights", "bias"):
-            np.save(folder / f"{name}.npy", getattr(self, name))
+        stored = StoredFaqs.pack(self.faqs)
+        arrays: dict[str, NDArray[Any]] = {"faqs": stored.data, "faq_starts": stored.starts}
+        for name in _BLOCKS:
+            block: Block = getattr(self, name)
+            arrays |= {name: block.codes, f"{name}_idf": block.idf}
+        kind, step = "dense", None
+        match self.scores:
+            case DenseScores():
+                arrays |= {"weights": self.scores.weights, "bias": self.scores.bias}
+            case IndexedScores():
+                kind, step = "index", self.scores.weights.step
+                arrays |= _arrays_of_index(self.scores.weights)
+            case _:
+                raise TypeError(f"{type(self.scores).__name__} has no files")
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array)
         description = {
             "format": FORMAT,
             "version": VERSION,
             "threshold": self.threshold,
             "calibration": asdict(self.calibration),
-            "faqs": [asdict(faq) for faq in self.faqs],
+            "parameters": dict(self.parameters),
+            "scores": kind,
+            "step": step,
         }
         text = json.dumps(description, indent=1)
         (folder / "model.json").write_text(text + "\n", encoding="utf-8")
@@ -61,26 +80,37 @@ class Artifact:
         """Read and check the files of `folder`; raises RankerFormatError."""
         place = folder / "model.json"
         description = _description(place)
-        artifact = cls(
-            faqs=[_record(place, Faq, entry) for entry in _list(place, description["faqs"])],
-            words=_ngrams(folder / "words.npy"),
-            characters=_ngrams(folder / "characters.npy"),
-            idf=_array(folder / "idf.npy", np.float32, 1),
-            weights=_array(folder / "weights.npy", np.float32, 2),
-            bias=_array(folder / "bias.npy", np.float32, 1),
-            calibration=_record(place, Calibration, description["calibration"]),
+        faqs = _faqs(folder)
+        words, characters, pairs = (_block(folder, name) for name in _BLOCKS)
+        shape = len(faqs), len(words) + len(characters) + len(pairs)
+        match description["scores"], description["step"]:
+            case "dense", None:
+                scores: Scores = _dense(folder, *shape)
+            case "index", int() | float() as step:
+                scores = IndexedScores(_index(folder, *shape, _number(place, "step", step)))
+            case found:
+                raise RankerFormatError(f"{place}: unknown scores and step: {found}")
+        return cls(
+            faqs=tuple(faqs) if len(faqs) <= _FEW_FAQS else faqs,
+            words=words,
+            characters=characters,
+            pairs=pairs,
+            scores=scores,
+            calibration=_calibration(place, description["calibration"]),
             threshold=_number(place, "threshold", description["threshold"]),
+            parameters=_parameters(place, description["parameters"]),
         )
-        artifact._check_shapes(folder)
-        return artifact
 
-    def _check_shapes(self, folder: Path) -> None:
-        width, count = len(self.words) + len(self.characters), len(self.faqs)
-        expected = {"idf": (width,), "weights": (width, count), "bias": (count,)}
-        for name, shape in expected.items():
-            found = getattr(self, name).shape
-            if found != shape:
-                raise RankerFormatError(f"{folder / name}.npy: shape {found}, expected {shape}")
+
+def _arrays_of_index(weights: Weights) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"means": weights.means}
+    for name, matrix in (("by_faq", weights.by_faq), ("by_ngram", weights.by_ngram)):
+        arrays |= {
+            f"{name}_starts": matrix.indptr,
+            f"{name}_places": matrix.indices,
+            f"{name}_values": matrix.data,
+        }
+    return arrays
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -103,22 +133,17 @@ def _check_keys(path: Path, found: dict[str, Any], expected: set[str]) -> None:
         raise RankerFormatError(f"{path}: missing or unknown keys: {wrong}")
 
 
-def _list(path: Path, value: object) -> list[object]:
-    if not isinstance(value, list) or len(value) < 2:
-        raise RankerFormatError(f"{path}: faqs is not a list of at least 2")
-    return value
-
-
-def _record(path: Path, kind: type[_Record], value: object) -> _Record:
+def _calibration(path: Path, value: object) -> Calibration:
     if not isinstance(value, dict):
-        raise RankerFormatError(f"{path}: {kind.__name__} is not an object")
-    _check_keys(path, value, {field.name for field in fields(kind)})
-    for name, entry in value.items():
-        if kind is Calibration:
-            _number(path, name, entry)
-        elif not (isinstance(entry, str) or (name == "answer" and entry is None)):
-            raise RankerFormatError(f"{path}: {name} is not a text")
-    return kind(**value)
+        raise RankerFormatError(f"{path}: calibration is not an object")
+    _check_keys(path, value, {field.name for field in fields(Calibration)})
+    return Calibration(**{name: _number(path, name, entry) for name, entry in value.items()})
+
+
+def _parameters(path: Path, value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
+        raise RankerFormatError(f"{path}: parameters is not an object of texts")
+    return value
 
 
 def _number(path: Path, name: str, value: object) -> float:
@@ -127,23 +152,64 @@ def _number(path: Path, name: str, value: object) -> float:
     return float(value)
 
 
-def _array(path: Path, dtype: type[np.generic], dimensions: int) -> NDArray[Any]:
-    """Memory-mapped, so that the processes of one machine share it and read what they touch."""
+def _faqs(folder: Path) -> StoredFaqs:
+    data = _array(folder / "faqs.npy", np.uint8, None)
+    starts = _starts(folder / "faq_starts.npy", np.int64, None, len(data))
+    if len(starts) < 3:
+        raise RankerFormatError(f"{folder / 'faqs.npy'}: fewer than 2 FAQs")
+    faqs = StoredFaqs(data, starts)
+    for checked in faqs if len(faqs) <= _FEW_FAQS else faqs[:1]:
+        texts = checked.id, checked.answer_id, checked.question, checked.answer or ""
+        if not all(isinstance(text, str) for text in texts):
+            raise RankerFormatError(f"{folder / 'faqs.npy'}: an FAQ that is not made of texts")
+    return faqs
+
+
+def _block(folder: Path, name: str) -> Block:
+    codes = _array(folder / f"{name}.npy", np.uint64, None)
+    return Block(codes, _array(folder / f"{name}_idf.npy", np.float32, (len(codes),)))
+
+
+def _dense(folder: Path, faqs: int, width: int) -> DenseScores:
+    return DenseScores(
+        _array(folder / "weights.npy", np.float32, (width, faqs)),
+        _array(folder / "bias.npy", np.float32, (faqs,)),
+    )
+
+
+def _index(folder: Path, faqs: int, width: int, step: float) -> Weights:
+    def matrix(name: str, shape: tuple[int, int]) -> csr_array:
+        values = _array(folder / f"{name}_values.npy", np.int16, None)
+        places = _array(folder / f"{name}_places.npy", np.int32, values.shape)
+        starts = _starts(folder / f"{name}_starts.npy", np.int32, shape[0], len(values))
+        if len(places) and not 0 <= places.min() <= places.max() < shape[1]:
+            raise RankerFormatError(f"{folder / name}_places.npy: a place outside of {shape[1]}")
+        return csr_array((values, places, starts), shape=shape)
+
+    means = _array(folder / "means.npy", np.float32, (width,))
+    return Weights(matrix("by_faq", (faqs, width)), matrix("by_ngram", (width, faqs)), means, step)
+
+
+def _starts(path: Path, dtype: type[np.generic], rows: int | None, end: int) -> NDArray[Any]:
+    starts = _array(path, dtype, None if rows is None else (rows + 1,))
+    if not len(starts) or starts[0] != 0 or starts[-1] != end or (np.diff(starts) < 0).any():
+        raise RankerFormatError(f"{path}: not ascending from 0 to {end}")
+    return starts
+
+
+def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...] | None) -> NDArray[Any]:
+    """Memory-mapped, so that the processes of one machine share it and read what they touch.
+
+    Without a `shape` it has one dimension of any length.
+    """
     try:
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise RankerFormatError(f"{path}: cannot be read: {error}") from error
-    if array.dtype != dtype or array.ndim != dimensions or not np.isfinite(array).all():
-        raise RankerFormatError(
-            f"{path}: expected {dimensions} dimensions of finite {np.dtype(dtype).name}"
-        )
+    if array.dtype != dtype or array.ndim != len(shape or (0,)):
+        raise RankerFormatError(f"{path}: expected {np.dtype(dtype).name}, {len(shape or (0,))}-d")
+    if shape is not None and array.shape != shape:
+        raise RankerFormatError(f"{path}: shape {array.shape}, expected {shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise RankerFormatError(f"{path}: values that are not finite")
     return array
-
-
-def _ngrams(path: Path) -> list[str]:
-    data = _array(path, np.uint8, 1).tobytes()
-    try:
-        text = data.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise RankerFormatError(f"{path}: not UTF-8: {error.reason}") from error
-    return text.split("\n") if text else []

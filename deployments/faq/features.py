@@ -1,9 +1,9 @@
 """The TF-IDF features of questions, those of scikit-learn and many times faster.
 
-Two blocks side by side: words (1-2) and characters within words (2-5), each as `TfidfVectorizer`
-with sublinear term frequencies makes them. Its analyser forms every n-gram of every question in
-Python; here the features of a word are looked up once and remembered, so that a question costs one
-memory access a word and a few array operations a batch.
+Three blocks side by side, as `TfidfVectorizer` with sublinear term frequencies makes them: words
+(1-2), characters within words (2-5), and pairs of words. Its analyser forms every n-gram of every
+question in Python; here the columns of a word are looked up once and remembered, so that a question
+costs one memory access a word and a few array operations a batch.
 
 One thing differs. scikit-learn scales what it knows of a question to length 1, were it a single
 syllable of gibberish; here words and character n-grams that the model has never seen count towards
@@ -11,59 +11,76 @@ the length, with the weight of the rarest, so that a question in which little is
 nothing. Knows nothing of training.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-TOKEN_PATTERN = r"\w+"
-WORD_NGRAMS = (1, 2)
-CHARACTER_NGRAMS = (2, 5)
+from deployments.faq.ngrams import Codes, Places, bigrams, codes_of_word, pairs, split
 
-_tokens = re.compile(TOKEN_PATTERN).findall
-_NO_COLUMNS = np.empty(0, np.int64)
 _REMEMBERED_WORDS = 1 << 15
 _LONGEST_REMEMBERED_WORD = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+@dataclass(frozen=True)
+class Block:
+    """The n-grams of one kind: their `codes`, ascending, and one `idf` weight each."""
+
+    codes: Codes
+    idf: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.codes.shape != self.idf.shape:
+            raise ValueError(f"{len(self.idf)} idf weights for {len(self.codes)} n-grams")
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def find(self, codes: Codes) -> tuple[Places, NDArray[np.bool_]]:
+        """The place of each code in the block, meaningless where the second array is False."""
+        if not len(self.codes):
+            return np.zeros(len(codes), np.int64), np.zeros(len(codes), bool)
+        places = self.codes.searchsorted(codes)
+        np.minimum(places, len(self.codes) - 1, out=places)
+        return places, self.codes[places] == codes
+
+
+class _Word(NamedTuple):
     """What a blank-delimited word adds to a question: columns (with repeats), tokens, unknowns."""
 
-    columns: NDArray[np.int64]
-    tokens: tuple[str, ...]
+    columns: Places
+    tokens: Codes
     unknown_tokens: int
     unknown_characters: int
 
 
 class FeatureExtractor:
-    """Turns questions into rows of features: the columns are `words`, then `characters`.
+    """Turns questions into rows of features: the columns are `words`, `characters`, `pairs`.
 
-    `words` and `characters` are the n-grams of the two blocks in column order; `idf` (float32) has
-    one weight a column; `width` is the number of columns.
+    `width` is their number. `remembered_words` bounds what is kept of words seen (None: nothing
+    does, for training).
     """
 
     def __init__(
-        self, words: Sequence[str], characters: Sequence[str], idf: NDArray[np.float32]
+        self,
+        words: Block,
+        characters: Block,
+        pairs: Block,
+        remembered_words: int | None = _REMEMBERED_WORDS,
     ) -> None:
-        if idf.shape != (len(words) + len(characters),):
-            raise ValueError(f"{idf.shape} idf weights for {len(words)}+{len(characters)} n-grams")
-        self.words = tuple(words)
-        self.characters = tuple(characters)
-        self.idf = idf
-        self._word_columns = {ngram: column for column, ngram in enumerate(words)}
-        self._character_columns = {
-            ngram: column for column, ngram in enumerate(characters, len(words))
-        }
-        self.width = len(idf)
-        rarest = [block.max(initial=0.0) for block in np.split(idf, [len(words)])]
-        self._unknown_weights = np.square(rarest, dtype=np.float64)
-        self._remembered = lru_cache(_REMEMBERED_WORDS)(self._analyse)
+        self.words, self.characters, self.pairs = words, characters, pairs
+        self.first_character = len(words)
+        self.first_pair = len(words) + len(characters)
+        self.width = self.first_pair + len(pairs)
+        self._idf = np.concatenate([words.idf, characters.idf, pairs.idf])
+        rarest = [block.idf.max(initial=0.0) for block in (words, characters)]
+        # A pair of words is mostly new even in a familiar question.
+        self._unknown_weights = np.square([*rarest, 0.0], dtype=np.float64)
+        self._remembered = lru_cache(remembered_words)(self._analyse)
 
     def transform(self, questions: Sequence[str]) -> "csr_array[np.float32]":
         """Features of shape (questions, width).
@@ -74,9 +91,9 @@ class FeatureExtractor:
         cells, counts, unknown = self._cells(questions)
         rows = cells // self.width
         columns = cells - rows * self.width
-        values = (1.0 + np.log(counts)) * self.idf.take(columns)
-        blocks = 2 * rows + (columns >= len(self.words))
-        squares = np.bincount(blocks, values * values, 2 * len(questions))
+        values = (1.0 + np.log(counts)) * self._idf.take(columns)
+        blocks = 3 * rows + (columns >= self.first_character) + (columns >= self.first_pair)
+        squares = np.bincount(blocks, values * values, 3 * len(questions))
         lengths = np.sqrt(squares + (unknown * self._unknown_weights).ravel())
         values /= lengths.take(blocks)
         starts = cells.searchsorted(self._first_cells(len(questions) + 1))
@@ -85,48 +102,52 @@ class FeatureExtractor:
             shape=(len(questions), self.width),
         )
 
-    def _cells(
-        self, questions: Sequence[str]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def _cells(self, questions: Sequence[str]) -> tuple[Places, Places, NDArray[np.float64]]:
         """Which cells of the table of features are not 0, ascending, and the n-gram counts there.
 
         The cell of a row and a column is row * width + column. With the unknowns of each row: words
-        and character n-grams.
+        and character n-grams (and 0).
         """
-        parts = [_NO_COLUMNS]
-        sizes = np.zeros((len(questions), 3), np.int64)
-        for row, question in enumerate(questions):
-            sizes[row] = self._add_columns(question, parts)
-        cells = np.concatenate(parts) + self._first_cells(len(questions)).repeat(sizes[:, 0])
+        words = [[self._word(word) for word in split(question)] for question in questions]
+        flat = [word for row in words for word in row]
+        if not flat:
+            nothing = np.empty(0, np.int64)
+            return nothing, nothing, np.zeros((len(questions), 3))
+        word_rows = np.arange(len(words)).repeat([len(row) for row in words])
+        columns = np.concatenate([word.columns for word in flat])
+        tokens = np.concatenate([word.tokens for word in flat])
+        sizes = np.array(
+            [
+                (len(word.columns), len(word.tokens), word.unknown_tokens, word.unknown_characters)
+                for word in flat
+            ]
+        )
+        of_words, of_characters = (
+            np.bincount(word_rows, sizes[:, column], len(questions)) for column in (2, 3)
+        )
+        unknown = np.stack([of_words, of_characters, np.zeros(len(questions))], axis=1)
+        parts = [columns + (word_rows * self.width).repeat(sizes[:, 0])]
+        token_rows = word_rows.repeat(sizes[:, 1])
+        parts.append(self._present(self.words, 0, *bigrams(tokens, token_rows)))
+        if len(self.pairs):
+            parts.append(self._present(self.pairs, self.first_pair, *pairs(tokens, token_rows)))
+        cells = np.concatenate(parts)
         cells.sort()
         ends = np.ones(len(cells), bool)
         np.not_equal(cells[1:], cells[:-1], out=ends[:-1])
         lasts = ends.nonzero()[0]
         counts = lasts + 1
         counts[1:] -= counts[:-1].copy()
-        return cells.take(lasts), counts, sizes[:, 1:]
+        return cells.take(lasts), counts, unknown
 
-    def _first_cells(self, rows: int) -> NDArray[np.int64]:
-        return np.arange(0, rows * self.width, self.width)
+    def _present(self, block: Block, first: int, codes: Codes, rows: Places) -> Places:
+        """The cells of those codes that the block knows."""
+        places, known = block.find(codes)
+        cells: Places = places[known] + (rows[known] * self.width + first)
+        return cells
 
-    def _add_columns(self, question: str, parts: list[NDArray[np.int64]]) -> tuple[int, int, int]:
-        """Append the columns of all n-grams of `question`, in any order.
-
-        Returns how many they are, and how many tokens and character n-grams are unknown.
-        """
-        size = unknown_tokens = unknown_characters = 0
-        tokens: list[str] = []
-        for text in question.lower().split():
-            word = self._word(text)
-            parts.append(word.columns)
-            size += len(word.columns)
-            tokens += word.tokens
-            unknown_tokens += word.unknown_tokens
-            unknown_characters += word.unknown_characters
-        pairs = [f"{first} {second}" for first, second in pairwise(tokens)]
-        columns = _present(self._word_columns, pairs)
-        parts.append(np.array(columns, np.int64))
-        return size + len(columns), unknown_tokens, unknown_characters
+    def _first_cells(self, rows: int) -> Places:
+        return np.arange(0, rows * self.width, self.width) if self.width else np.zeros(rows, int)
 
     def _word(self, word: str) -> _Word:
         # Longer words do not come back, and would let strangers fill the memory.
@@ -135,29 +156,13 @@ class FeatureExtractor:
         return self._remembered(word)
 
     def _analyse(self, word: str) -> _Word:
-        tokens = tuple(_tokens(word))
-        ngrams = list(_character_ngrams(word))
-        of_tokens = _present(self._word_columns, tokens)
-        of_ngrams = _present(self._character_columns, ngrams)
+        tokens, characters = codes_of_word(word)
+        places, known = self.words.find(tokens)
+        character_places, known_characters = self.characters.find(characters)
+        character_places += self.first_character
         return _Word(
-            columns=np.array(of_tokens + of_ngrams, np.int64),
+            columns=np.concatenate([places[known], character_places[known_characters]]),
             tokens=tokens,
-            unknown_tokens=len(tokens) - len(of_tokens),
-            unknown_characters=len(ngrams) - len(of_ngrams),
+            unknown_tokens=int(len(tokens) - known.sum()),
+            unknown_characters=int(len(characters) - known_characters.sum()),
         )
-
-
-def _present(columns: Mapping[str, int], ngrams: Iterable[str]) -> list[int]:
-    return [column for column in map(columns.get, ngrams) if column is not None]
-
-
-def _character_ngrams(word: str) -> Iterable[str]:
-    """As `analyzer="char_wb"` forms them: of the padded word, the whole of it once at most."""
-    padded = f" {word} "
-    shortest, longest = CHARACTER_NGRAMS
-    for n in range(shortest, longest + 1):
-        if n >= len(padded):
-            yield padded
-            return
-        for start in range(len(padded) - n + 1):
-            yield padded[start : start + n]

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Sequence
 
-import orjson
+import msgspec
 
 from deployments.contracts import EncodedRanking, Form, ModelIdentity, Question, RankedBatch
 from deployments.faq.ranker import FaqRanker, Match, Ranking
+from deployments.faq.stored_faqs import StoredFaqs
+
+_encode = msgspec.json.Encoder().encode
 
 ENVELOPE_BYTES = 128
 """Room for the JSON around the texts of one match, its probability included."""
@@ -18,10 +21,7 @@ class FaqScorer:
     def __init__(self, ranker: FaqRanker, identity: ModelIdentity):
         self._ranker = ranker
         self._identity = identity
-        self._largest_match_bytes = ENVELOPE_BYTES + max(
-            len(orjson.dumps([faq.id, faq.answer_id, faq.question, faq.answer]))
-            for faq in ranker.faqs
-        )
+        self._largest_match_bytes = ENVELOPE_BYTES + StoredFaqs.pack(ranker.faqs).largest_bytes
 
     def warm_up(self) -> None:
         """Ranks once, so that the first caller does not pay for first uses."""
@@ -45,5 +45,5 @@ def encode(ranking: Ranking, question: Question) -> EncodedRanking:
         matches = [item for item in matches if item.probability >= question.min_probability]
     if question.form is Form.TRIPLES:
         triples = [(match.id, match.answer_id, match.probability) for match in matches]
-        return EncodedRanking(orjson.dumps(triples), ranking.matched)
-    return EncodedRanking(orjson.dumps(matches), ranking.matched)
+        return EncodedRanking(_encode(triples), ranking.matched)
+    return EncodedRanking(_encode(matches), ranking.matched)

@@ -1,8 +1,10 @@
-"""How alike a question and each FAQ are, in seven ways, all linear in the question's features.
+"""How alike a question and each FAQ are, in up to seven ways, all linear in its features.
 
 For words and for characters: the cosine to the original, to the centroid of the original and its
-duplicates, and to the answer; and the margin of a linear SVM, one FAQ against the rest. Because
-they are linear, their weighted sum folds into one matrix and scoring costs one product.
+duplicates, and to the answer; and the margin of a linear SVM, one FAQ against the rest, which sees
+pairs of words as well. Because they are linear, their weighted sum folds into one weight for each
+feature and FAQ, and scoring costs one product. Margins need a dense row of weights for each FAQ:
+corpora of very many FAQs do without.
 """
 
 import warnings
@@ -11,100 +13,182 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, hstack, vstack
-from sklearn.preprocessing import normalize
+from scipy.sparse import csr_array, vstack
 from sklearn.svm import LinearSVC
+
+from deployments.faq.index import IndexedScores, Weights
+from deployments.faq.scores import DenseScores, Scores
+
+COSINES = 6
+MARGIN = 6
+"""The place of the margin among the similarities, behind the cosines."""
 
 _PENALTY = 0.5
 _TOLERANCE = 0.05
+_BLOCK_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
 class Known:
-    """The features of all that is known, in rows; the first `words` columns are those of words.
+    """The features of all that is known, in rows.
 
-    Of each FAQ an original and an answer, empty where it has none. Of each duplicate its FAQ
-    (`labels`); an FAQ may have none.
+    Columns are words up to `first_character`, characters up to `first_pair`, then pairs. Of each
+    FAQ an original and an answer, empty where it has none. Of each duplicate its FAQ (`labels`); an
+    FAQ may have none. `strangers` are questions that match nothing.
     """
 
-    words: int
+    first_character: int
+    first_pair: int
     originals: csr_array
     answers: csr_array
     duplicates: csr_array
     labels: NDArray[np.int64]
+    strangers: csr_array
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Known":
-        """The same with the `chosen` duplicates alone."""
-        return replace(self, duplicates=self.duplicates[chosen], labels=self.labels[chosen])
+    def only(
+        self, duplicates: NDArray[np.bool_], strangers: NDArray[np.bool_] | None = None
+    ) -> "Known":
+        """The same with the chosen duplicates and strangers (by default all of these) alone."""
+        return replace(
+            self,
+            duplicates=self.duplicates[duplicates],
+            labels=self.labels[duplicates],
+            strangers=self.strangers if strangers is None else self.strangers[strangers],
+        )
 
 
 @dataclass(frozen=True)
-class Similarity:
-    """Fitted on what is known; `words` is the number of word features.
+class Margins:
+    """Of a linear SVM: `directions` (features, FAQs) and `intercepts` (FAQs,)."""
 
-    Questions have cosines to `originals`, `centroids` and `answers`, of shape (FAQs, features).
-    The SVM's `directions` have the shape (features, FAQs).
-    """
-
-    words: int
-    originals: csr_array
-    centroids: csr_array
-    answers: csr_array
     directions: NDArray[np.float64]
     intercepts: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, known: Known, seed: int) -> "Similarity":
-        """Deterministic for a given `seed`."""
+    def fit(cls, known: Known, seed: int) -> "Margins":
+        """One FAQ against the rest; the last class is what matches nothing, an empty text too.
+
+        Against it even the only two FAQs have separate margins.
+        """
         count = known.originals.shape[0]
-        examples = vstack([known.originals, known.duplicates], format="csr")
-        faqs = np.concatenate([np.arange(count), known.labels])
-        svm = _fit_svm(examples, faqs, seed)
-        return cls(
-            known.words,
-            known.originals,
-            _centroids(known.words, examples, faqs),
-            known.answers,
-            svm.coef_[:count].T,
-            svm.intercept_[:count],
+        nothing = csr_array((1, known.originals.shape[1]))
+        examples = [known.originals, known.duplicates, known.strangers, nothing]
+        classes = np.concatenate(
+            [np.arange(count), known.labels, np.full(known.strangers.shape[0] + 1, count)]
         )
+        svm = LinearSVC(C=_PENALTY, tol=_TOLERANCE, random_state=seed)
+        with warnings.catch_warnings():
+            # FAQs with hardly a duplicate make a class of almost every example, as they should.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            svm.fit(vstack(examples, format="csr").astype(np.float64), classes)
+        return cls(svm.coef_[:count].T, svm.intercept_[:count])
 
-    def compare(self, questions: csr_array) -> NDArray[np.float32]:
-        """The similarities, of shape (questions, FAQs, 7)."""
-        margins = questions @ self.directions + self.intercepts
-        cosines = [
-            (questions[:, block] @ texts[:, block].T).toarray() for block, texts in self._cosines()
+
+@dataclass(frozen=True)
+class Similarity:
+    """Fitted on what is known; `members` (FAQs, duplicates) has a 1 for each duplicate's FAQ."""
+
+    known: Known
+    members: csr_array
+    margins: Margins | None
+
+    @classmethod
+    def fit(cls, known: Known, seed: int, *, with_margins: bool) -> "Similarity":
+        """Deterministic for a given `seed`."""
+        ones = np.ones(len(known.labels), np.float32)
+        members = csr_array(
+            (ones, (known.labels, np.arange(len(ones)))),
+            shape=(known.originals.shape[0], len(ones)),
+        )
+        return cls(known, members, Margins.fit(known, seed) if with_margins else None)
+
+    def compare(self, questions: csr_array, candidates: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The similarities of each question to its `candidates` (questions, candidates).
+
+        Of shape (questions, candidates, 6), or 7 with margins.
+        """
+        if self.margins is None:
+            return self._compare_one_by_one(questions, candidates)
+        texts = self._texts(slice(None))
+        products = [
+            (questions[:, block] @ kind[:, block].T).toarray()
+            for block in self._blocks()
+            for kind in texts
         ]
-        return np.stack([*cosines, margins], axis=2).astype(np.float32)
+        products.append(questions @ self.margins.directions + self.margins.intercepts)
+        chosen = [np.take_along_axis(product, candidates, axis=1) for product in products]
+        return np.stack(chosen, axis=2).astype(np.float32)
 
-    def fold(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Matrix (features, FAQs) and bias (FAQs,) of the sum of the similarities by `weights`."""
-        folded = self.directions * weights[-1]
-        for weight, (block, texts) in zip(weights[:-1], self._cosines(), strict=True):
-            folded[block] += texts[:, block].T.toarray() * weight
-        return folded.astype(np.float32), (self.intercepts * weights[-1]).astype(np.float32)
+    def scores(self, weights: NDArray[np.float64]) -> Scores:
+        """The sum of the similarities by `weights` as a function of a question's features."""
+        cosines = weights[:COSINES].astype(np.float32)
+        if self.margins is None:
+            # A cosine has no term above 1.
+            most = max(cosines[:3].sum(), cosines[3:].sum())
+            return IndexedScores(Weights.quantise(self._fold(cosines), most=float(most)))
+        (folded,) = self._fold(cosines, rows=self.known.originals.shape[0])
+        dense = folded.T.toarray() + self.margins.directions * weights[MARGIN]
+        bias = self.margins.intercepts * weights[MARGIN]
+        return DenseScores(dense.astype(np.float32), bias.astype(np.float32))
 
-    def _cosines(self) -> Iterator[tuple[slice, csr_array]]:
-        """Block of columns and texts for each cosine, in the order of the weights."""
-        for block in (slice(0, self.words), slice(self.words, None)):
-            for texts in (self.originals, self.centroids, self.answers):
-                yield block, texts
+    def _compare_one_by_one(
+        self, questions: csr_array, candidates: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        compared = np.empty((candidates.size, COSINES), np.float32)
+        rows = np.arange(len(candidates)).repeat(candidates.shape[1])
+        for start in range(0, candidates.size, _BLOCK_ROWS):
+            some = slice(start, start + _BLOCK_ROWS)
+            asked, texts = questions[rows[some]], self._texts(candidates.ravel()[some])
+            products = [
+                asked[:, block].multiply(kind[:, block]).sum(axis=1)
+                for block in self._blocks()
+                for kind in texts
+            ]
+            compared[some] = np.stack(products, axis=1)
+        return compared.reshape(*candidates.shape, COSINES)
+
+    def _fold(self, cosines: NDArray[np.float32], rows: int = _BLOCK_ROWS) -> Iterator[csr_array]:
+        """One weight for each FAQ and feature, `rows` FAQs at a time: the whole is large."""
+        words, characters = self._blocks()
+        scale = np.zeros((3, self.known.originals.shape[1]), np.float32)
+        scale[:, words], scale[:, characters] = cosines[:3, None], cosines[3:, None]
+        for start in range(0, self.known.originals.shape[0], rows):
+            originals, centroids, answers = (
+                _scaled(texts, factors)
+                for texts, factors in zip(
+                    self._texts(slice(start, start + rows)), scale, strict=True
+                )
+            )
+            folded = originals + centroids + answers
+            folded.eliminate_zeros()
+            yield folded
+
+    def _texts(self, faqs: slice | NDArray[np.int64]) -> tuple[csr_array, csr_array, csr_array]:
+        """Originals, centroids and answers of some FAQs, in the order of the weights."""
+        originals = self.known.originals[faqs]
+        sums = originals + self.members[faqs] @ self.known.duplicates
+        squares = csr_array((sums.data**2, sums.indices, sums.indptr), shape=sums.shape)
+        # Each block of its own length 1, as of a question.
+        factors = np.zeros((sums.shape[0], 3), np.float32)
+        for number, block in enumerate(self._blocks()):
+            lengths = np.sqrt(squares[:, block].sum(axis=1))
+            factors[:, number] = np.divide(
+                1, lengths, where=lengths > 0, out=np.zeros_like(lengths)
+            )
+        kinds = np.searchsorted(
+            [self.known.first_character, self.known.first_pair], sums.indices, side="right"
+        )
+        rows = np.arange(sums.shape[0]).repeat(np.diff(sums.indptr))
+        sums.data *= factors[rows, kinds]
+        return originals, sums, self.known.answers[faqs]
+
+    def _blocks(self) -> tuple[slice, slice]:
+        """The columns of words and of characters, in the order of the weights."""
+        first_character, first_pair = self.known.first_character, self.known.first_pair
+        return slice(0, first_character), slice(first_character, first_pair)
 
 
-def _fit_svm(examples: csr_array, faqs: NDArray[np.int64], seed: int) -> LinearSVC:
-    """With a last class, an empty text: against it even the only two FAQs have separate margins."""
-    nothing = csr_array((1, examples.shape[1]))
-    svm = LinearSVC(C=_PENALTY, tol=_TOLERANCE, random_state=seed)
-    with warnings.catch_warnings():
-        # FAQs with hardly a duplicate make a class of almost every example, as they should.
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        return svm.fit(vstack([examples, nothing], format="csr"), np.append(faqs, faqs.max() + 1))
-
-
-def _centroids(words: int, examples: csr_array, faqs: NDArray[np.int64]) -> csr_array:
-    members = csr_array((np.ones(len(faqs)), (faqs, np.arange(len(faqs)))))
-    sums = members @ examples
-    centroids: csr_array = hstack(
-        [normalize(sums[:, :words]), normalize(sums[:, words:])], format="csr"
-    )
-    return centroids
+def _scaled(texts: csr_array, factors: NDArray[np.float32]) -> csr_array:
+    """With each column times its factor."""
+    data = texts.data * factors[texts.indices]
+    return csr_array((data, texts.indices, texts.indptr), shape=texts.shape)

@@ -4,102 +4,137 @@ The weights of the similarities and the calibration are fitted on questions that
 have not seen: each fold of the duplicates is compared with what was fitted on the other folds.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
-from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import TfidfVectorizer
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
 from tqdm import tqdm
 
+from deployments.faq.calibration import Calibration
 from deployments.faq.corpus import Corpus, CorpusError
 from deployments.faq.evaluation import Evaluation, evaluate
-from deployments.faq.features import (
-    CHARACTER_NGRAMS,
-    TOKEN_PATTERN,
-    WORD_NGRAMS,
-    FeatureExtractor,
-)
-from deployments.faq.fitting import choose_threshold, fit_calibration, fit_weights
+from deployments.faq.features import FeatureExtractor
+from deployments.faq.fitting import choose_threshold, fit_calibration, fit_weights, prior_weights
 from deployments.faq.held_out import FOLDS, held_out
 from deployments.faq.ranker import FaqRanker
 from deployments.faq.similarity import Known, Similarity
+from deployments.faq.vocabulary import fit_features
 
-__all__ = ["LARGEST_CORPUS", "Evaluation", "evaluate", "train"]
+__all__ = ["LARGEST_WITH_MARGINS", "Evaluation", "evaluate", "train"]
 
-LARGEST_CORPUS = 1_000
-"""FAQs up to which the dense weights, one a feature and FAQ, fit and train in minutes."""
+LARGEST_WITH_MARGINS = 1_000
+"""FAQs up to which there are margins: a dense weight for each feature and FAQ, at most 256 MiB."""
 
-# 512 MiB in the ranker, and a few times as much while training.
-_MOST_WEIGHTS = 1 << 27
-_MOST_FEATURES = 1 << 17
-# From so many texts on, an n-gram that a single one holds says too little for its place.
-_MANY_TEXTS = 5_000
+_MOST_DENSE_WEIGHTS = 1 << 26
+_MOST_FEATURES = 3 << 17
+_MOST_INDEXED_FEATURES = 1 << 23
+_BLOCK_TEXTS = 10_000
 
 
-def train(corpus: Corpus, *, seed: int = 0, progress: bool = True) -> FaqRanker:
-    """Train on the originals and `corpus.train`; the same corpus and seed give the same ranker.
+def train(
+    corpus: Corpus,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    largest_with_margins: int = LARGEST_WITH_MARGINS,
+) -> FaqRanker:
+    """Train on the originals, `train`, `val` and their out-of-scope questions.
 
-    Shows a progress bar on stderr where `progress`. Raises CorpusError where the corpus has more
-    than LARGEST_CORPUS FAQs or no word at all.
+    The same corpus and seed give the same ranker. A corpus of more than `largest_with_margins` FAQs
+    is scored through an index, without margins. Shows a progress bar on stderr where `progress`.
+    Raises CorpusError where there is no word at all.
     """
-    if len(corpus.faqs) > LARGEST_CORPUS:
-        raise CorpusError(f"{corpus.name}: {len(corpus.faqs)} FAQs, at most {LARGEST_CORPUS} fit")
-    with tqdm(total=FOLDS + 3, desc=f"Training {corpus.name}", disable=not progress) as bar:
-        extractor = fit_features(_texts(corpus), _MOST_WEIGHTS // len(corpus.faqs))
-        known = _known(corpus, extractor)
-        bar.update()
-        similarities, labels = held_out(known, seed, bar.update)
-        weights = fit_weights(similarities, labels)
-        scores = similarities @ weights
-        calibration = fit_calibration(scores, labels)
-        threshold = choose_threshold(scores, labels, calibration)
-        bar.update()
-        matrix, bias = Similarity.fit(known, seed).fold(weights)
-        bar.update()
-    return FaqRanker(corpus.faqs, extractor, matrix, bias, calibration, threshold)
+    with_margins = len(corpus.faqs) <= largest_with_margins
+    texts = _texts(corpus)
+    folds = FOLDS if with_margins else 1
+    steps = 2 * len(texts) + (folds + 3) * len(corpus.faqs)
+    with tqdm(total=steps, desc=f"Training {corpus.name}", disable=not progress) as bar:
 
+        def step() -> None:
+            bar.update(len(corpus.faqs))
 
-def fit_features(texts: list[str], most_features: int) -> FeatureExtractor:
-    """The n-grams of `texts`, the commonest `most_features` of them at most.
-
-    Raises CorpusError where there is no word.
-    """
-    rarest = 2 if len(texts) >= _MANY_TEXTS else 1
-    words, characters = (
-        TfidfVectorizer(
-            analyzer=analyzer,
-            ngram_range=ngrams,
-            token_pattern=TOKEN_PATTERN if analyzer == "word" else None,
-            min_df=rarest,
-            max_features=min(most_features // 2, _MOST_FEATURES),
-            sublinear_tf=True,
+        extractor = fit_features(
+            texts,
+            most_features=_most_features(len(corpus.faqs), with_margins),
+            with_pairs=with_margins,
+            on_texts=bar.update,
         )
-        for analyzer, ngrams in (("word", WORD_NGRAMS), ("char_wb", CHARACTER_NGRAMS))
+        if not extractor.width:
+            raise CorpusError(f"{corpus.name}: the corpus has no words to learn from")
+        known = _known(corpus, extractor, bar.update)
+        asked = held_out(known, seed, step, with_margins=with_margins)
+        prior = prior_weights(with_margins)
+        matching = asked.matching()
+        weights = fit_weights(matching.similarities, matching.is_right, prior)
+        scores = asked.similarities @ weights
+        calibration = fit_calibration(scores, asked.is_right)
+        threshold = choose_threshold(scores, asked.is_right, calibration)
+        step()
+        similarity = Similarity.fit(known, seed, with_margins=with_margins)
+        step()
+        final = similarity.scores(weights)
+        step()
+    parameters = _parameters(extractor, weights, calibration, seed, len(matching.is_right))
+    return FaqRanker(
+        corpus.faqs,
+        FeatureExtractor(extractor.words, extractor.characters, extractor.pairs),
+        final,
+        calibration,
+        threshold,
+        parameters,
     )
-    try:
-        words.fit(texts)
-    except ValueError as error:
-        raise CorpusError(f"the corpus has no words to learn from: {error}") from error
-    characters.fit(texts)
-    return FeatureExtractor(
-        words.get_feature_names_out().tolist(),
-        characters.get_feature_names_out().tolist(),
-        np.concatenate([words.idf_, characters.idf_]).astype(np.float32),
-    )
+
+
+def _most_features(faqs: int, with_margins: bool) -> int:
+    if with_margins:
+        return min(_MOST_DENSE_WEIGHTS // faqs, _MOST_FEATURES)
+    return _MOST_INDEXED_FEATURES
 
 
 def _texts(corpus: Corpus) -> list[str]:
     questions = [faq.question for faq in corpus.faqs]
     answers = [faq.answer for faq in corpus.faqs if faq.answer is not None]
-    return questions + answers + [example.text for example in corpus.train]
+    duplicates = [example.text for example in (*corpus.train, *corpus.val)]
+    # Of strangers too: what tells them apart is in their words.
+    return questions + answers + duplicates + [*corpus.oos_train, *corpus.oos_val]
 
 
-def _known(corpus: Corpus, extractor: FeatureExtractor) -> Known:
-    def features(texts: list[str]) -> csr_array:
-        return extractor.transform(texts).astype(np.float64)
+def _known(corpus: Corpus, extractor: FeatureExtractor, on_texts: Callable[[int], object]) -> Known:
+    def transform(texts: Sequence[str]) -> csr_array:
+        blocks = [extractor.transform([])]
+        for start in range(0, len(texts), _BLOCK_TEXTS):
+            some = texts[start : start + _BLOCK_TEXTS]
+            blocks.append(extractor.transform(some))
+            on_texts(sum(map(bool, some)))
+        features: csr_array = vstack(blocks, format="csr")
+        return features
 
+    examples = (*corpus.train, *corpus.val)
     return Known(
-        words=len(extractor.words),
-        originals=features([faq.question for faq in corpus.faqs]),
-        answers=features([faq.answer or "" for faq in corpus.faqs]),
-        duplicates=features([example.text for example in corpus.train]),
-        labels=np.array([example.faq for example in corpus.train], np.int64),
+        first_character=extractor.first_character,
+        first_pair=extractor.first_pair,
+        originals=transform([faq.question for faq in corpus.faqs]),
+        answers=transform([faq.answer or "" for faq in corpus.faqs]),
+        duplicates=transform([example.text for example in examples]),
+        labels=np.array([example.faq for example in examples], np.int64),
+        strangers=transform([*corpus.oos_train, *corpus.oos_val]),
     )
+
+
+def _parameters(
+    extractor: FeatureExtractor,
+    weights: NDArray[np.float64],
+    calibration: Calibration,
+    seed: int,
+    asked: int,
+) -> dict[str, str]:
+    return {
+        "seed": str(seed),
+        "words": str(len(extractor.words)),
+        "characters": str(len(extractor.characters)),
+        "pairs": str(len(extractor.pairs)),
+        "weights": " ".join(f"{weight:.4g}" for weight in weights),
+        "calibration": f"{calibration.score:.4g} {calibration.odds:.4g} {calibration.offset:.4g}",
+        "fitted_on": str(asked),
+    }

@@ -1,4 +1,4 @@
-"""Trained once a session: the embedded corpus' model, and that of Banking77 where it is there."""
+"""Trained once a session: the embedded corpus' models, and that of Banking77 where it is there."""
 
 import os
 from pathlib import Path
@@ -20,6 +20,18 @@ def javascript() -> Corpus:
 @pytest.fixture(scope="session")
 def javascript_ranker(javascript: Corpus) -> FaqRanker:
     return train(javascript, progress=False)
+
+
+@pytest.fixture(scope="session")
+def indexed_ranker(javascript: Corpus) -> FaqRanker:
+    return train(javascript, progress=False, largest_with_margins=10)
+
+
+@pytest.fixture(scope="session", params=["javascript_ranker", "indexed_ranker"])
+def ranker(request: pytest.FixtureRequest) -> FaqRanker:
+    """Of the embedded corpus, scored by a dense matrix and through an index."""
+    trained: FaqRanker = request.getfixturevalue(request.param)
+    return trained
 
 
 @pytest.fixture(scope="session")
