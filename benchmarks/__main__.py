@@ -7,7 +7,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import faq, footprint, images, processes, report, scale, scale_report, startup
+from benchmarks import (
+    faq,
+    footprint,
+    images,
+    processes,
+    quality,
+    report,
+    scale,
+    scale_report,
+    startup,
+)
 from benchmarks.environments import BENCHMARKS, WORK
 from benchmarks.report import Report
 from benchmarks.rounds import Options
@@ -17,6 +27,7 @@ SCENARIOS: dict[str, Callable[[Options, str], Report]] = {
     "images": images.run,
     "start": startup.run,
     "memory": footprint.run,
+    "quality": quality.run,
 }
 SCALE = "scale"
 """Measures no server, but the ranker by the number of its FAQs."""

@@ -1,13 +1,13 @@
 """What every peer shares: the saved ranker and its answer as JSON.
 
-orjson writes the ranker's dataclasses as they are, the fastest way to JSON that Python has, so
+msgspec writes the ranker's structs as they are, the fastest way to JSON that Python has, so
 that what differs between the peers is the serving.
 """
 
 import os
 from pathlib import Path
 
-import orjson
+import msgspec
 
 from deployments.faq.ranker import FaqRanker, Ranking
 
@@ -21,4 +21,4 @@ def load_ranker() -> FaqRanker:
 
 def encode(ranking: Ranking) -> bytes:
     """`{"matches": [...], "matched": bool}`."""
-    return orjson.dumps(ranking)
+    return msgspec.json.encode(ranking)

@@ -1,12 +1,13 @@
 """The files of a trained FAQ model: `model.json` and plain numpy arrays, nothing that unpickles."""
 
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -91,7 +92,7 @@ class Artifact:
             case found:
                 raise RankerFormatError(f"{place}: unknown scores and step: {found}")
         return cls(
-            faqs=tuple(faqs) if len(faqs) <= _FEW_FAQS else faqs,
+            faqs=faqs,
             words=words,
             characters=characters,
             pairs=pairs,
@@ -147,22 +148,27 @@ def _parameters(path: Path, value: object) -> dict[str, str]:
 
 
 def _number(path: Path, name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise RankerFormatError(f"{path}: {name} is not a number")
+    # NaN is not within; an integer may be too large for a float.
+    if not -sys.float_info.max <= value <= sys.float_info.max:
+        raise RankerFormatError(f"{path}: {name} is not a finite number")
     return float(value)
 
 
-def _faqs(folder: Path) -> StoredFaqs:
+def _faqs(folder: Path) -> Sequence[Faq]:
     data = _array(folder / "faqs.npy", np.uint8, None)
     starts = _starts(folder / "faq_starts.npy", np.int64, None, len(data))
     if len(starts) < 3:
         raise RankerFormatError(f"{folder / 'faqs.npy'}: fewer than 2 FAQs")
-    faqs = StoredFaqs(data, starts)
-    for checked in faqs if len(faqs) <= _FEW_FAQS else faqs[:1]:
-        texts = checked.id, checked.answer_id, checked.question, checked.answer or ""
-        if not all(isinstance(text, str) for text in texts):
-            raise RankerFormatError(f"{folder / 'faqs.npy'}: an FAQ that is not made of texts")
-    return faqs
+    stored = StoredFaqs(data, starts)
+    few = len(stored) <= _FEW_FAQS
+    try:
+        checked = stored[:] if few else stored[:1]
+    except msgspec.DecodeError as error:
+        message = f"{folder / 'faqs.npy'}: an FAQ that is not made of texts: {error}"
+        raise RankerFormatError(message) from error
+    return tuple(checked) if few else stored
 
 
 def _block(folder: Path, name: str) -> Block:

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
+from deployments.faq.embedding import Embedder
 from deployments.faq.ngrams import Codes, Places, bigrams, codes_of_word, pairs, split
 
 _REMEMBERED_WORDS = 1 << 15
@@ -61,8 +62,9 @@ class _Word(NamedTuple):
 class FeatureExtractor:
     """Turns questions into rows of features: the columns are `words`, `characters`, `pairs`.
 
-    `width` is their number. `remembered_words` bounds what is kept of words seen (None: nothing
-    does, for training).
+    Where there is an `embedder`, its dimensions follow from column `first_embedding` on. `width` is
+    the number of all. `remembered_words` bounds what is kept of words seen (None: nothing does, for
+    training).
     """
 
     def __init__(
@@ -70,12 +72,16 @@ class FeatureExtractor:
         words: Block,
         characters: Block,
         pairs: Block,
+        *,
+        embedder: Embedder | None = None,
         remembered_words: int | None = _REMEMBERED_WORDS,
     ) -> None:
         self.words, self.characters, self.pairs = words, characters, pairs
         self.first_character = len(words)
         self.first_pair = len(words) + len(characters)
-        self.width = self.first_pair + len(pairs)
+        self.first_embedding = self.first_pair + len(pairs)
+        self.embedder = embedder
+        self.width = self.first_embedding + (embedder.dimensions if embedder else 0)
         self._idf = np.concatenate([words.idf, characters.idf, pairs.idf])
         rarest = [block.idf.max(initial=0.0) for block in (words, characters)]
         # A pair of words is mostly new even in a familiar question.
@@ -88,9 +94,17 @@ class FeatureExtractor:
         Each block of each row has length 1, less where something in it is unknown, or is empty. A
         row depends on its own question alone.
         """
+        ngrams = self._transform(questions)
+        if self.embedder is None:
+            return ngrams
+        embedded = csr_array(self.embedder.embed(questions))
+        both: csr_array[np.float32] = hstack([ngrams, embedded], format="csr")
+        return both
+
+    def _transform(self, questions: Sequence[str]) -> "csr_array[np.float32]":
         cells, counts, unknown = self._cells(questions)
-        rows = cells // self.width
-        columns = cells - rows * self.width
+        rows = cells // self.first_embedding
+        columns = cells - rows * self.first_embedding
         values = (1.0 + np.log(counts)) * self._idf.take(columns)
         blocks = 3 * rows + (columns >= self.first_character) + (columns >= self.first_pair)
         squares = np.bincount(blocks, values * values, 3 * len(questions))
@@ -99,7 +113,7 @@ class FeatureExtractor:
         starts = cells.searchsorted(self._first_cells(len(questions) + 1))
         return csr_array(
             (values.astype(np.float32), columns.astype(np.int32), starts.astype(np.int32)),
-            shape=(len(questions), self.width),
+            shape=(len(questions), self.first_embedding),
         )
 
     def _cells(self, questions: Sequence[str]) -> tuple[Places, Places, NDArray[np.float64]]:
@@ -109,25 +123,28 @@ class FeatureExtractor:
         and character n-grams (and 0).
         """
         words = [[self._word(word) for word in split(question)] for question in questions]
+        unknown = np.array(
+            [
+                (
+                    sum([word.unknown_tokens for word in row]),
+                    sum([word.unknown_characters for word in row]),
+                    0,
+                )
+                for row in words
+            ]
+        ).reshape(len(words), 3)
         flat = [word for row in words for word in row]
         if not flat:
             nothing = np.empty(0, np.int64)
-            return nothing, nothing, np.zeros((len(questions), 3))
+            return nothing, nothing, unknown
         word_rows = np.arange(len(words)).repeat([len(row) for row in words])
         columns = np.concatenate([word.columns for word in flat])
         tokens = np.concatenate([word.tokens for word in flat])
-        sizes = np.array(
-            [
-                (len(word.columns), len(word.tokens), word.unknown_tokens, word.unknown_characters)
-                for word in flat
-            ]
-        )
-        of_words, of_characters = (
-            np.bincount(word_rows, sizes[:, column], len(questions)) for column in (2, 3)
-        )
-        unknown = np.stack([of_words, of_characters, np.zeros(len(questions))], axis=1)
-        parts = [columns + (word_rows * self.width).repeat(sizes[:, 0])]
-        token_rows = word_rows.repeat(sizes[:, 1])
+        parts = [
+            columns
+            + (word_rows * self.first_embedding).repeat([len(word.columns) for word in flat])
+        ]
+        token_rows = word_rows.repeat([len(word.tokens) for word in flat])
         parts.append(self._present(self.words, 0, *bigrams(tokens, token_rows)))
         if len(self.pairs):
             parts.append(self._present(self.pairs, self.first_pair, *pairs(tokens, token_rows)))
@@ -143,11 +160,15 @@ class FeatureExtractor:
     def _present(self, block: Block, first: int, codes: Codes, rows: Places) -> Places:
         """The cells of those codes that the block knows."""
         places, known = block.find(codes)
-        cells: Places = places[known] + (rows[known] * self.width + first)
+        cells: Places = places[known] + (rows[known] * self.first_embedding + first)
         return cells
 
     def _first_cells(self, rows: int) -> Places:
-        return np.arange(0, rows * self.width, self.width) if self.width else np.zeros(rows, int)
+        return (
+            np.arange(0, rows * self.first_embedding, self.first_embedding)
+            if self.first_embedding
+            else np.zeros(rows, int)
+        )
 
     def _word(self, word: str) -> _Word:
         # Longer words do not come back, and would let strangers fill the memory.

@@ -19,6 +19,8 @@ margin: between what a corpus of short questions with very many duplicates leads
 long answers with few."""
 _PRIOR_WEIGHTS_WITHOUT_MARGINS = np.array([1.2, 3.5, 8.0, 5.5, 9.0, 13.0])
 
+_PRIOR_KERNEL_WEIGHT = 6.0
+
 PRIOR_CALIBRATION = Calibration(score=0.05, odds=0.7, offset=-0.6)
 PRIOR_THRESHOLD = 0.5
 
@@ -29,9 +31,10 @@ _FEWEST_QUESTIONS = 30
 _FEWEST_FAQS = 3
 
 
-def prior_weights(with_margins: bool) -> NDArray[np.float64]:
+def prior_weights(with_margins: bool, with_kernel: bool = False) -> NDArray[np.float64]:
     """How much each similarity counts before a question has been seen."""
-    return _PRIOR_WEIGHTS if with_margins else _PRIOR_WEIGHTS_WITHOUT_MARGINS
+    weights = _PRIOR_WEIGHTS if with_margins else _PRIOR_WEIGHTS_WITHOUT_MARGINS
+    return np.append(weights, _PRIOR_KERNEL_WEIGHT) if with_kernel else weights
 
 
 def fit_weights(

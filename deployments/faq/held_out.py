@@ -50,7 +50,9 @@ def held_out(
     sampled = rng.permutation(len(folds)) < most
     parts = [
         HeldOut(
-            np.empty((0, candidates, len(prior_weights(with_margins))), np.float32),
+            np.empty(
+                (0, candidates, len(prior_weights(with_margins, known.has_embeddings))), np.float32
+            ),
             np.empty((0, candidates), bool),
         )
     ]
@@ -68,7 +70,7 @@ def held_out(
 
 
 def _ask(fitted: Similarity, asked: Known, count: int) -> list[HeldOut]:
-    scores = fitted.scores(prior_weights(fitted.margins is not None))
+    scores = fitted.scores(prior_weights(fitted.margins is not None, fitted.kernel is not None))
     parts = []
     nothing = np.full(asked.strangers.shape[0], -1)
     for questions, labels in ((asked.duplicates, asked.labels), (asked.strangers, nothing)):

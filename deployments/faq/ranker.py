@@ -7,7 +7,6 @@ training has folded every similarity: a dense matrix, or an inverted index for v
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -35,7 +34,7 @@ class Match(msgspec.Struct, frozen=True):
     probability: float
 
 
-class Ranking(NamedTuple):
+class Ranking(msgspec.Struct, frozen=True):
     """The best matches, best first; `matched` says that the best reaches the model's threshold."""
 
     matches: tuple[Match, ...]
@@ -77,13 +76,19 @@ class FaqRanker:
         return self.rank_many([question], [top_k])[0]
 
     def rank_many(self, questions: Sequence[str], top_k: Sequence[int]) -> list[Ranking]:
-        """`rank` for each question with its own `top_k`, in the same order, in one pass."""
+        """`rank` for each question with its own `top_k`, in the same order.
+
+        In one pass, where no `top_k` is above RIVALS.
+        """
         if len(questions) != len(top_k):
             raise ValueError(f"{len(questions)} questions with {len(top_k)} values of top_k")
         if min(top_k, default=1) < 1:
             raise ValueError("top_k starts at 1")
         if not questions:
             return []
+        if len(questions) > 1 and max(top_k) > RIVALS:
+            # An index finds better the more it is asked for: neighbours should not gain by that.
+            return [self.rank(*asked) for asked in zip(questions, top_k, strict=True)]
         features = self._extractor.transform(questions)
         best = self._scores.best(features, max(RIVALS, *top_k))
         probabilities = self._probabilities(features, best.scores)

@@ -51,6 +51,10 @@ class DenseScores:
 
     def best(self, features: Features, count: int) -> Best:
         """See `Scores.best`."""
-        scores = self.all(features)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        return Best(order, np.take_along_axis(scores, order, axis=1))
+        return best_of(self.all(features), count)
+
+
+def best_of(scores: NDArray[np.float64], count: int) -> Best:
+    """The `count` best of all scores (questions, FAQs)."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return Best(order, np.take_along_axis(scores, order, axis=1))

@@ -1,10 +1,11 @@
-"""How alike a question and each FAQ are, in up to seven ways, all linear in its features.
+"""How alike a question and each FAQ are, in up to eight ways.
 
 For words and for characters: the cosine to the original, to the centroid of the original and its
 duplicates, and to the answer; and the margin of a linear SVM, one FAQ against the rest, which sees
-pairs of words as well. Because they are linear, their weighted sum folds into one weight for each
-feature and FAQ, and scoring costs one product. Margins need a dense row of weights for each FAQ:
-corpora of very many FAQs do without.
+pairs of words as well. Because these are linear in a question's features, their weighted sum folds
+into one weight for each feature and FAQ, and scoring costs one product. Margins need a dense row of
+weights for each FAQ: corpora of very many FAQs do without. Where there are embeddings, a kernel
+over them is the eighth.
 """
 
 import warnings
@@ -14,17 +15,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import LinearSVC
 
 from deployments.faq.index import IndexedScores, Weights
+from deployments.faq.kernel import DEGREE, Kernel, KernelScores
 from deployments.faq.scores import DenseScores, Scores
 
 COSINES = 6
-MARGIN = 6
-"""The place of the margin among the similarities, behind the cosines."""
+MARGIN, KERNEL = 6, 7
+"""The places of margin and kernel among the similarities, behind the cosines."""
 
 _PENALTY = 0.5
 _TOLERANCE = 0.05
+_RIDGE = 0.1
 _BLOCK_ROWS = 1 << 14
 
 
@@ -32,18 +36,25 @@ _BLOCK_ROWS = 1 << 14
 class Known:
     """The features of all that is known, in rows.
 
-    Columns are words up to `first_character`, characters up to `first_pair`, then pairs. Of each
-    FAQ an original and an answer, empty where it has none. Of each duplicate its FAQ (`labels`); an
-    FAQ may have none. `strangers` are questions that match nothing.
+    Columns are words up to `first_character`, characters up to `first_pair`, pairs up to
+    `first_embedding`, and then dense features where there are embeddings. Of each FAQ an original
+    and an answer, empty where it has none. Of each duplicate its FAQ (`labels`); an FAQ may have
+    none. `strangers` are questions that match nothing.
     """
 
     first_character: int
     first_pair: int
+    first_embedding: int
     originals: csr_array
     answers: csr_array
     duplicates: csr_array
     labels: NDArray[np.int64]
     strangers: csr_array
+
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether there are dense features."""
+        return self.first_embedding < self.originals.shape[1]
 
     def only(
         self, duplicates: NDArray[np.bool_], strangers: NDArray[np.bool_] | None = None
@@ -80,8 +91,22 @@ class Margins:
         with warnings.catch_warnings():
             # FAQs with hardly a duplicate make a class of almost every example, as they should.
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            svm.fit(vstack(examples, format="csr").astype(np.float64), classes)
+            ngrams = vstack(examples, format="csr")[:, : known.first_embedding]
+            svm.fit(ngrams.astype(np.float64), classes)
         return cls(svm.coef_[:count].T, svm.intercept_[:count])
+
+
+def fit_kernel(known: Known) -> Kernel:
+    """One FAQ against the rest, over all that is known but answers."""
+    examples = vstack([known.originals, known.duplicates, known.strangers], format="csr")
+    texts = examples[:, known.first_embedding :].toarray()
+    count = known.originals.shape[0]
+    targets = np.zeros((len(texts), count), np.float32)
+    targets[np.arange(count), np.arange(count)] = 1
+    targets[count + np.arange(len(known.labels)), known.labels] = 1
+    ridge = KernelRidge(alpha=_RIDGE, kernel="poly", degree=DEGREE, gamma=0.5, coef0=0.5)
+    ridge.fit(texts, targets)
+    return Kernel(texts, ridge.dual_coef_.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -91,6 +116,7 @@ class Similarity:
     known: Known
     members: csr_array
     margins: Margins | None
+    kernel: Kernel | None
 
     @classmethod
     def fit(cls, known: Known, seed: int, *, with_margins: bool) -> "Similarity":
@@ -100,12 +126,13 @@ class Similarity:
             (ones, (known.labels, np.arange(len(ones)))),
             shape=(known.originals.shape[0], len(ones)),
         )
-        return cls(known, members, Margins.fit(known, seed) if with_margins else None)
+        margins = Margins.fit(known, seed) if with_margins else None
+        return cls(known, members, margins, fit_kernel(known) if known.has_embeddings else None)
 
     def compare(self, questions: csr_array, candidates: NDArray[np.int64]) -> NDArray[np.float32]:
         """The similarities of each question to its `candidates` (questions, candidates).
 
-        Of shape (questions, candidates, 6), or 7 with margins.
+        Of shape (questions, candidates, 6), or 7 with margins, or 8 with embeddings too.
         """
         if self.margins is None:
             return self._compare_one_by_one(questions, candidates)
@@ -115,7 +142,11 @@ class Similarity:
             for block in self._blocks()
             for kind in texts
         ]
-        products.append(questions @ self.margins.directions + self.margins.intercepts)
+        ngrams = questions[:, : self.known.first_embedding]
+        products.append(ngrams @ self.margins.directions + self.margins.intercepts)
+        if self.kernel is not None:
+            embedded = questions[:, self.known.first_embedding :].toarray()
+            products.append(self.kernel.compare(embedded))
         chosen = [np.take_along_axis(product, candidates, axis=1) for product in products]
         return np.stack(chosen, axis=2).astype(np.float32)
 
@@ -127,9 +158,14 @@ class Similarity:
             most = max(cosines[:3].sum(), cosines[3:].sum())
             return IndexedScores(Weights.quantise(self._fold(cosines), most=float(most)))
         (folded,) = self._fold(cosines, rows=self.known.originals.shape[0])
-        dense = folded.T.toarray() + self.margins.directions * weights[MARGIN]
+        dense = folded[:, : self.known.first_embedding].T.toarray()
+        dense = dense + self.margins.directions * weights[MARGIN]
         bias = self.margins.intercepts * weights[MARGIN]
-        return DenseScores(dense.astype(np.float32), bias.astype(np.float32))
+        plain = DenseScores(dense.astype(np.float32), bias.astype(np.float32))
+        if self.kernel is None:
+            return plain
+        coefficients = self.kernel.coefficients * np.float32(weights[KERNEL])
+        return KernelScores(plain, Kernel(self.kernel.texts, coefficients))
 
     def _compare_one_by_one(
         self, questions: csr_array, candidates: NDArray[np.int64]

@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Sequence
 from typing import overload
 
+import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from deployments.faq.corpus import Faq
 
+_decode = msgspec.json.Decoder(tuple[str, str, str, str | None]).decode
+
 
 class StoredFaqs(Sequence[Faq]):
     """FAQ i is a JSON array (id, answer_id, question, answer) at `data[starts[i]:starts[i + 1]]`.
 
-    `data` is uint8, `starts` int64.
+    `data` is uint8, `starts` int64. To read one that is anything else raises msgspec.DecodeError.
     """
 
     def __init__(self, data: NDArray[np.uint8], starts: NDArray[np.int64]) -> None:
@@ -47,7 +50,7 @@ class StoredFaqs(Sequence[Faq]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"FAQ {index} of {len(self)}")
         first = index % len(self)
-        return Faq(*orjson.loads(self.data[self.starts[first] : self.starts[first + 1]].data))
+        return Faq(*_decode(self.data[self.starts[first] : self.starts[first + 1]].data))
 
     def __iter__(self) -> Iterator[Faq]:
         return (self[place] for place in range(len(self)))

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from deployments.faq.calibration import Calibration
 from deployments.faq.corpus import Corpus, CorpusError
+from deployments.faq.embedding import Embedder
 from deployments.faq.evaluation import Evaluation, evaluate
 from deployments.faq.features import FeatureExtractor
 from deployments.faq.fitting import choose_threshold, fit_calibration, fit_weights, prior_weights
@@ -26,6 +27,9 @@ __all__ = ["LARGEST_WITH_MARGINS", "Evaluation", "evaluate", "train"]
 LARGEST_WITH_MARGINS = 1_000
 """FAQs up to which there are margins: a dense weight for each feature and FAQ, at most 256 MiB."""
 
+MOST_TEXTS_WITH_EMBEDDINGS = 20_000
+"""A kernel holds a number for each two of them: 1.6 GB."""
+
 _MOST_DENSE_WEIGHTS = 1 << 26
 _MOST_FEATURES = 3 << 17
 _MOST_INDEXED_FEATURES = 1 << 23
@@ -38,33 +42,45 @@ def train(
     seed: int = 0,
     progress: bool = True,
     largest_with_margins: int = LARGEST_WITH_MARGINS,
+    embedder: Embedder | None = None,
 ) -> FaqRanker:
     """Train on the originals, `train`, `val` and their out-of-scope questions.
 
     The same corpus and seed give the same ranker. A corpus of more than `largest_with_margins` FAQs
-    is scored through an index, without margins. Shows a progress bar on stderr where `progress`.
-    Raises CorpusError where there is no word at all.
+    is scored through an index, without margins. With an `embedder` its dense features count as
+    well. Shows a progress bar on stderr where `progress`. Raises CorpusError where there is no word
+    at all, and where the corpus is too large for embeddings.
     """
     with_margins = len(corpus.faqs) <= largest_with_margins
     texts = _texts(corpus)
+    if embedder and (not with_margins or len(texts) > MOST_TEXTS_WITH_EMBEDDINGS):
+        raise CorpusError(
+            f"{corpus.name}: embeddings take up to {largest_with_margins} FAQs and "
+            f"{MOST_TEXTS_WITH_EMBEDDINGS} texts, not {len(corpus.faqs)} and {len(texts)}"
+        )
     folds = FOLDS if with_margins else 1
-    steps = 2 * len(texts) + (folds + 3) * len(corpus.faqs)
-    with tqdm(total=steps, desc=f"Training {corpus.name}", disable=not progress) as bar:
+    # In passes over the texts: fitting margins takes two for each fold, an index a quarter.
+    fit = 2 * len(texts) if with_margins else len(texts) // 4
+    total = 2 * len(texts) + (folds + 3) * fit
+    with tqdm(
+        total=total, desc=f"Training {corpus.name}", unit="text", disable=not progress
+    ) as bar:
 
         def step() -> None:
-            bar.update(len(corpus.faqs))
+            bar.update(fit)
 
         extractor = fit_features(
             texts,
             most_features=_most_features(len(corpus.faqs), with_margins),
             with_pairs=with_margins,
+            embedder=embedder,
             on_texts=bar.update,
         )
-        if not extractor.width:
+        if not extractor.first_embedding:
             raise CorpusError(f"{corpus.name}: the corpus has no words to learn from")
         known = _known(corpus, extractor, bar.update)
         asked = held_out(known, seed, step, with_margins=with_margins)
-        prior = prior_weights(with_margins)
+        prior = prior_weights(with_margins, embedder is not None)
         matching = asked.matching()
         weights = fit_weights(matching.similarities, matching.is_right, prior)
         scores = asked.similarities @ weights
@@ -78,7 +94,7 @@ def train(
     parameters = _parameters(extractor, weights, calibration, seed, len(matching.is_right))
     return FaqRanker(
         corpus.faqs,
-        FeatureExtractor(extractor.words, extractor.characters, extractor.pairs),
+        FeatureExtractor(extractor.words, extractor.characters, extractor.pairs, embedder=embedder),
         final,
         calibration,
         threshold,
@@ -114,6 +130,7 @@ def _known(corpus: Corpus, extractor: FeatureExtractor, on_texts: Callable[[int]
     return Known(
         first_character=extractor.first_character,
         first_pair=extractor.first_pair,
+        first_embedding=extractor.first_embedding,
         originals=transform([faq.question for faq in corpus.faqs]),
         answers=transform([faq.answer or "" for faq in corpus.faqs]),
         duplicates=transform([example.text for example in examples]),
@@ -134,6 +151,7 @@ def _parameters(
         "words": str(len(extractor.words)),
         "characters": str(len(extractor.characters)),
         "pairs": str(len(extractor.pairs)),
+        "embeddings": extractor.embedder.name if extractor.embedder else "none",
         "weights": " ".join(f"{weight:.4g}" for weight in weights),
         "calibration": f"{calibration.score:.4g} {calibration.odds:.4g} {calibration.offset:.4g}",
         "fitted_on": str(asked),

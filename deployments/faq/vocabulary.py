@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from deployments.faq.embedding import Embedder
 from deployments.faq.features import Block, FeatureExtractor
 from deployments.faq.ngrams import Codes, Places, WordCodes, bigrams, codes_of_word, pairs, split
 
@@ -82,6 +83,7 @@ def fit_features(
     *,
     most_features: int,
     with_pairs: bool,
+    embedder: Embedder | None = None,
     on_texts: Callable[[int], object] = lambda _: None,
 ) -> FeatureExtractor:
     """The n-grams of `texts`, at most `most_features` and the commonest of each kind.
@@ -107,6 +109,7 @@ def fit_features(
         words.block(len(texts), rarest, share),
         characters.block(len(texts), rarest, share),
         word_pairs.block(len(texts), 2, min(share, _MOST_PAIRS)),
+        embedder=embedder,
         remembered_words=None,
     )
 

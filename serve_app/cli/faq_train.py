@@ -104,6 +104,7 @@ def _originals(ranker: FaqRanker) -> list[str]:
 
 def _parameters(ranker: FaqRanker, corpus: Corpus) -> dict[str, str]:
     return {
+        **ranker.parameters,
         "corpus": corpus.name,
         "faqs": str(len(corpus.faqs)),
         "duplicates": str(len(corpus.train)),

@@ -77,9 +77,9 @@ class Reference:
             sublinear_tf=True,
             norm=None,
         ).fit(texts)
-        self.pairs = TfidfVectorizer(
-            analyzer=pairs_of, min_df=2, sublinear_tf=True, norm=None
-        ).fit(texts)
+        self.pairs = TfidfVectorizer(analyzer=pairs_of, min_df=2, sublinear_tf=True, norm=None).fit(
+            texts
+        )
 
     def codes(self) -> list[Codes]:
         """Of words, characters and pairs, in scikit-learn's order of columns."""
@@ -96,7 +96,8 @@ class Reference:
     def transform(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Rows in which each block is divided by its length; unknowns weigh like the rarest."""
         blocks = []
-        for fitted, codes in zip((self.words, self.characters, self.pairs), self.codes(), strict=True):
+        kinds = self.words, self.characters, self.pairs
+        for fitted, codes in zip(kinds, self.codes(), strict=True):
             rows = fitted.transform(texts).toarray()
             squares = (rows**2).sum(axis=1) + self._unknown(fitted, texts)
             rows /= np.sqrt(np.maximum(squares, 1e-9))[:, None]
@@ -115,4 +116,4 @@ class Reference:
             )
             for text in texts
         ]
-        return np.array(counts) * fitted.idf_.max() ** 2
+        return np.array(counts) * float(fitted.idf_.max()) ** 2

@@ -14,37 +14,36 @@ LIKE_DUPLICATES = [
 STRANGE = ["xqzt wvvk plorb", "asdf", "lorem ipsum dolor sit amet", "zzz zzz zzz", "\u706b\u9505"]
 
 
-def test_originals_find_themselves(javascript: Corpus, javascript_ranker: FaqRanker) -> None:
+def test_originals_find_themselves(javascript: Corpus, ranker: FaqRanker) -> None:
     questions = [faq.question for faq in javascript.faqs]
-    rankings = javascript_ranker.rank_many(questions, [1] * len(questions))
+    rankings = ranker.rank_many(questions, [1] * len(questions))
     assert [ranking.matches[0].question for ranking in rankings] == questions
     assert all(ranking.matched for ranking in rankings)
 
 
 @pytest.mark.parametrize(("asked", "expected"), LIKE_DUPLICATES)
-def test_near_duplicates_match(javascript_ranker: FaqRanker, asked: str, expected: str) -> None:
-    ranking = javascript_ranker.rank(asked)
+def test_near_duplicates_match(ranker: FaqRanker, asked: str, expected: str) -> None:
+    ranking = ranker.rank(asked)
     assert ranking.matches[0].question.startswith(expected)
     assert ranking.matched
 
 
 @pytest.mark.parametrize("asked", STRANGE)
-def test_gibberish_matches_nothing(javascript_ranker: FaqRanker, asked: str) -> None:
-    ranking = javascript_ranker.rank(asked)
+def test_gibberish_matches_nothing(ranker: FaqRanker, asked: str) -> None:
+    ranking = ranker.rank(asked)
     assert ranking.matches[0].probability < 0.2
     assert not ranking.matched
 
 
-def test_case_and_blanks_do_not_matter(javascript: Corpus, javascript_ranker: FaqRanker) -> None:
-    for example in javascript.test[:50]:
-        plain = javascript_ranker.rank(example.text)
-        assert javascript_ranker.rank(example.text.upper()) == plain
-        spaced = "\n  " + "\t \u00a0".join(example.text.split()) + " "
-        assert javascript_ranker.rank(spaced) == plain
+def test_strangers_mostly_match_nothing(javascript: Corpus, ranker: FaqRanker) -> None:
+    seen = ranker.rank_many(javascript.oos_train, [1] * len(javascript.oos_train))
+    assert sum(ranking.matched for ranking in seen) <= 0.35 * len(seen)
+    known = ranker.rank_many([example.text for example in javascript.train], [1] * 960)
+    assert sum(ranking.matched for ranking in known) >= 0.9 * len(known)
 
 
-def test_quality_on_the_embedded_corpus(javascript: Corpus, javascript_ranker: FaqRanker) -> None:
-    found = evaluate(javascript_ranker, javascript)
+def test_quality_on_the_embedded_corpus(javascript: Corpus, ranker: FaqRanker) -> None:
+    found = evaluate(ranker, javascript)
     assert found.accuracy_at_1 >= 0.42
     assert found.mrr >= 0.54
     assert found.expected_calibration_error <= 0.12

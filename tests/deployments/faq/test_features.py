@@ -54,7 +54,7 @@ def test_blocks_of_known_questions_have_length_1() -> None:
     words, pairs = EXTRACTOR.first_character, EXTRACTOR.first_pair
     np.testing.assert_allclose(rows[:, :words].sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(rows[:, words:pairs].sum(axis=1), 1, rtol=1e-5)
-    of_pairs = rows[:, pairs:].sum(axis=1)
+    of_pairs = rows[:, pairs:].toarray().sum(axis=1)
     np.testing.assert_allclose(of_pairs[[0, 1, 3]], 1, rtol=1e-5)
     assert of_pairs[4] == 0
 

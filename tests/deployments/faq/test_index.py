@@ -47,7 +47,7 @@ def test_blocks_do_not_matter(table: NDArray[np.float32], rows: int) -> None:
 
 
 def test_no_weight_at_all_gives_no_score() -> None:
-    scores = IndexedScores(Weights.quantise([csr_array((3, 2), dtype=np.float32)], most=0.0))
+    scores = IndexedScores(Weights.quantise([csr_array(np.zeros((3, 2), np.float32))], most=0.0))
     asked = csr_array(np.ones((1, 2), np.float32))
     assert scores.all(asked).tolist() == [[0, 0, 0]]
     assert scores.best(asked, 2).faqs.tolist() == [[0, 1]]
@@ -119,20 +119,23 @@ def test_more_equals_than_candidates_stay_in_the_order_of_the_corpus() -> None:
 
 
 def test_finds_the_best_of_many() -> None:
+    """So many, and of so few letters, that most of what speaks for an FAQ is left out."""
+    faqs, questions = 20_000, 200
     rng = np.random.default_rng(0)
-    words = np.array([f"{number:x}" for number in rng.permutation(1 << 16)[:8_000]])
+    lengths = rng.integers(2, 9, 8_000)
+    words = rng.permutation(
+        np.unique(["".join(rng.choice(list("aeinrst"), length)) for length in lengths])
+    )
     # As common as words are in real text: the n-th has a share like 1 / n.
     common = 1 / np.arange(1, len(words) + 1)
-    drawn = rng.choice(words, size=(3_000, 9), p=common / common.sum())
+    drawn = rng.choice(words, size=(faqs, 9), p=common / common.sum())
     texts = [" ".join(row) for row in drawn]
     extractor = fit_features(texts, most_features=1 << 20, with_pairs=False)
-    known = extractor.transform(texts)
-    blocks = [known[start : start + 1_000] * np.float32(MOST) for start in range(0, 3_000, 1_000)]
+    known = extractor.transform(texts) * np.float32(MOST)
+    blocks = (known[start : start + 8_000] for start in range(0, faqs, 8_000))
     scores = IndexedScores(Weights.quantise(blocks, most=MOST))
-    asked = [
-        " ".join([*row[:5], *rng.choice(words, 2)])
-        for row in rng.permuted(drawn, axis=1)[rng.permutation(3_000)[:300]]
-    ]
+    chosen = rng.permuted(drawn, axis=1)[rng.permutation(faqs)[:questions]]
+    asked = [" ".join([*row[:5], *rng.choice(words, 2)]) for row in chosen]
     features = extractor.transform(asked)
     tenth = np.partition(scores.all(features), -10, axis=1)[:, [-10]]
     found = scores.best(features, 10).scores

@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -92,10 +93,8 @@ def test_no_two_ngrams_of_a_corpus_share_a_code(javascript: Corpus) -> None:
         codes, rows = numbered([tokens])
         found |= {("token", token): code(b"w", token) for token in tokens}
         found |= {("characters", ngram): code(b"c", ngram) for ngram in analyse(text)}
-        after = zip(tokens[:-1], tokens[1:], strict=True)
-        found |= dict(
-            zip((("bigram", *two) for two in after), bigrams(codes, rows)[0].tolist(), strict=True)
-        )
+        after = (("bigram", *two) for two in pairwise(tokens))
+        found |= dict(zip(after, bigrams(codes, rows)[0].tolist(), strict=True))
         near = (("pair", *two) for two in pairs_of(text))
         found |= dict(zip(near, pairs(codes, rows)[0].tolist(), strict=True))
     assert len(found) > 40_000

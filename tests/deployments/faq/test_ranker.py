@@ -14,7 +14,7 @@ from deployments.faq.features import Block, FeatureExtractor
 from deployments.faq.index import IndexedScores, Weights
 from deployments.faq.ngrams import codes_of_word
 from deployments.faq.ranker import FaqRanker
-from deployments.faq.scores import DenseScores, Scores
+from deployments.faq.scores import Best, DenseScores, Features, Scores
 
 FAQS = [
     Faq("Q1", "A1", "a?", "an answer"),
@@ -36,17 +36,21 @@ ODD = [
 ]
 
 
+def three_blocks() -> tuple[Block, Block, Block]:
+    """The words "a" and "b", no characters and no pairs."""
+    codes = np.sort(np.concatenate([codes_of_word(word).tokens for word in ("a", "b")]))
+    nothing = Block(np.empty(0, np.uint64), np.empty(0, np.float32))
+    return Block(codes, np.ones(2, np.float32)), nothing, nothing
+
+
 def tiny_ranker(*, indexed: bool = False) -> FaqRanker:
     """The word "a" means the first FAQ; "b" the second and the third, equally."""
-    codes = np.concatenate([codes_of_word(word).tokens for word in ("a", "b")])
-    order = codes.argsort()
-    words = Block(codes[order], np.ones(2, np.float32))
-    nothing = Block(np.empty(0, np.uint64), np.empty(0, np.float32))
-    weights = np.array([[8, 0, 0], [0, 8, 8]], np.float32)[order]
+    extractor = FeatureExtractor(*three_blocks())
+    weights = np.zeros((2, 3), np.float32)
+    weights[extractor.transform(["a", "b"]).indices] = [[8, 0, 0], [0, 8, 8]]
     scores: Scores = DenseScores(weights, np.zeros(3, np.float32))
     if indexed:
         scores = IndexedScores(Weights.quantise([csr_array(weights.T)], most=8.0))
-    extractor = FeatureExtractor(words, nothing, nothing)
     return FaqRanker(FAQS, extractor, scores, Calibration(0.0, 1.0, 0.0), 0.5, {"seed": "0"})
 
 
@@ -76,7 +80,9 @@ def test_matched_means_that_the_best_reaches_the_threshold(tiny: FaqRanker) -> N
 
 
 @pytest.mark.parametrize("question", ["", "  ", "unknown", "\U0001f600"])
-def test_a_question_in_which_nothing_is_known_matches_nothing(tiny: FaqRanker, question: str) -> None:
+def test_a_question_in_which_nothing_is_known_matches_nothing(
+    tiny: FaqRanker, question: str
+) -> None:
     ranking = tiny.rank(question)
     assert [match.id for match in ranking.matches] == ["Q1", "Q2", "Q3"]
     assert [match.probability for match in ranking.matches] == [0, 0, 0]
@@ -138,6 +144,23 @@ def test_the_best_come_first_and_fewer_are_the_first_of_more(
         assert ranker.rank(question, k).matches == ranking.matches[:k]
 
 
+class ThoroughScores(DenseScores):
+    """Finds better FAQs the more it is asked for, as an index may."""
+
+    def best(self, features: Features, count: int) -> Best:
+        faqs, scores = super().best(features, count)
+        return Best(faqs, scores + count)
+
+
+def test_a_neighbour_with_a_larger_top_k_changes_nothing() -> None:
+    scores = ThoroughScores(np.eye(2, 3, dtype=np.float32), np.zeros(3, np.float32))
+    extractor = FeatureExtractor(*three_blocks())
+    ranker = FaqRanker(FAQS, extractor, scores, Calibration(0.01, 1.0, 0.0), 0.5, {})
+    asked, top_k = ["a", "b", "a", "a"], [1, 1_000, 100, 101]
+    alone = [ranker.rank(question, k) for question, k in zip(asked, top_k, strict=True)]
+    assert ranker.rank_many(asked, top_k) == alone
+
+
 def test_more_than_there_are_gives_every_faq(ranker: FaqRanker) -> None:
     for question in ("how do I copy an array", *ODD):
         matches = ranker.rank(question, 10_000).matches
@@ -155,9 +178,7 @@ def test_rankings_agree_with_the_probabilities(ranker: FaqRanker, javascript: Co
         np.testing.assert_allclose(found, ranked, rtol=1e-3, atol=1e-6)
 
 
-def test_the_ten_best_are_those_of_the_probabilities(
-    ranker: FaqRanker, javascript: Corpus
-) -> None:
+def test_the_ten_best_are_those_of_the_probabilities(ranker: FaqRanker, javascript: Corpus) -> None:
     questions = [example.text for example in javascript.test]
     rankings = ranker.rank_many(questions, [10] * len(questions))
     probabilities = ranker.probabilities(questions)

@@ -23,6 +23,13 @@ def test_equals_stay_in_the_order_of_the_corpus() -> None:
     assert scores.tolist() == [[3, 3, 1], [8, 2.5, 1], [1, 1, 0.5]]
 
 
+def test_many_equals_stay_in_the_order_of_the_corpus() -> None:
+    bias = np.tile(np.array([0, 1, 1], np.float32), 200)
+    scores = DenseScores(np.zeros((2, 600), np.float32), bias)
+    expected = [*bias.nonzero()[0], *(bias == 0).nonzero()[0]]
+    assert (scores.best(FEATURES, 600).faqs == expected).all()
+
+
 @pytest.mark.parametrize("count", [4, 100])
 def test_all_where_there_are_fewer(count: int) -> None:
     assert DenseScores(WEIGHTS, BIAS).best(FEATURES, count).faqs.shape == (3, 4)

@@ -18,8 +18,10 @@ def test_gives_back_what_was_packed(faqs: list[Faq]) -> None:
     assert len(stored) == len(faqs)
     assert list(stored) == faqs
     assert [stored[place] for place in range(-len(faqs), len(faqs))] == faqs * 2
-    assert stored.largest_bytes == max((len(stored.data[a:b]) for a, b in zip(
-        stored.starts[:-1], stored.starts[1:], strict=True)), default=0)
+    assert stored.largest_bytes == max(
+        (len(stored.data[a:b]) for a, b in zip(stored.starts[:-1], stored.starts[1:], strict=True)),
+        default=0,
+    )
 
 
 @given(FAQS, st.slices(5))
@@ -40,7 +42,7 @@ def test_packed_once() -> None:
 
 
 def test_reads_from_a_file(tmp_path: Path) -> None:
-    faqs = [Faq("Q1", "A1", "\u4f60\u597d?", None), Faq("Q2", "A2", "b", "c\n\t\"")]
+    faqs = [Faq("Q1", "A1", "\u4f60\u597d?", None), Faq("Q2", "A2", "b", 'c\n\t"')]
     stored = StoredFaqs.pack(faqs)
     np.save(tmp_path / "data.npy", stored.data)
     mapped = StoredFaqs(np.load(tmp_path / "data.npy", mmap_mode="r"), stored.starts)
