@@ -57,12 +57,19 @@ def find_faq(settings: Settings, registry: Registry) -> ModelVersion | Missing:
     """The version trained on `faq.corpus` where one is named, else the one with the alias."""
     faq = settings.faq
     if faq.corpus is not None:
-        found = registry.find(faq.model, tag=CORPUS_TAG, value=corpus_digest(faq.corpus))
+        wanted = trained_on(settings, corpus_digest(faq.corpus))
+        found = registry.find(faq.model, tag=CORPUS_TAG, value=wanted)
         return found or Missing(faq.model, "no model is trained on this corpus")
     try:
         return registry.resolve(faq.model, faq.alias)
     except ModelNotFound as error:
         return Missing(faq.model, str(error))
+
+
+def trained_on(settings: Settings, corpus_digest: str) -> str:
+    """What a registered FAQ model was made of: the corpus, and embeddings where they are set."""
+    embeddings = settings.faq.embeddings
+    return corpus_digest if embeddings is None else f"{corpus_digest} {embeddings}"
 
 
 def find_image(settings: Settings, registry: Registry) -> ModelVersion | Missing:

@@ -74,6 +74,11 @@ class FaqSettings(Scaling):
         description="TSV folder to train on; without one the registered model is served, and "
         "where there is none, one trained on the embedded JavaScript questions",
     )
+    embeddings: Literal["wordllama"] | None = Field(
+        None,
+        description="static word vectors to train with as a further feature; needs the package of "
+        "the extra `embeddings`",
+    )
     refresh_s: float = Field(
         5.0,
         ge=0,

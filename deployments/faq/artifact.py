@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -16,13 +17,23 @@ from deployments.faq.calibration import Calibration
 from deployments.faq.corpus import Faq
 from deployments.faq.features import Block
 from deployments.faq.index import IndexedScores, Weights
+from deployments.faq.kernel import Kernel, KernelScores
 from deployments.faq.scores import DenseScores, Scores
 from deployments.faq.stored_faqs import StoredFaqs
 
 FORMAT = "faq-ranker"
 VERSION = 2
 
-_KEYS = {"format", "version", "threshold", "calibration", "parameters", "scores", "step"}
+_KEYS = {
+    "format",
+    "version",
+    "threshold",
+    "calibration",
+    "parameters",
+    "scores",
+    "step",
+    "embeddings",
+}
 _BLOCKS = ("words", "characters", "pairs")
 # So many are read at once; others stay in the file until one is asked for.
 _FEW_FAQS = 10_000
@@ -34,7 +45,10 @@ class RankerFormatError(ValueError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """All that a ranker consists of; see `FaqRanker` and `FeatureExtractor` for the parts."""
+    """All that a ranker consists of; see `FaqRanker` and `FeatureExtractor` for the parts.
+
+    `embeddings` is the name of its embedder, which `KernelScores` need.
+    """
 
     faqs: Sequence[Faq]
     words: Block
@@ -44,6 +58,7 @@ class Artifact:
     calibration: Calibration
     threshold: float
     parameters: Mapping[str, str]
+    embeddings: str | None
 
     def save(self, folder: Path) -> None:
         """Write the files into `folder`; the same model gives the same bytes."""
@@ -56,7 +71,11 @@ class Artifact:
         kind, step = "dense", None
         match self.scores:
             case DenseScores():
-                arrays |= {"weights": self.scores.weights, "bias": self.scores.bias}
+                arrays |= _arrays_of_dense(self.scores)
+            case KernelScores():
+                kind, kernel = "kernel", self.scores.kernel
+                arrays |= _arrays_of_dense(self.scores.plain)
+                arrays |= {"kernel_texts": kernel.texts, "coefficients": kernel.coefficients}
             case IndexedScores():
                 kind, step = "index", self.scores.weights.step
                 arrays |= _arrays_of_index(self.scores.weights)
@@ -72,6 +91,7 @@ class Artifact:
             "parameters": dict(self.parameters),
             "scores": kind,
             "step": step,
+            "embeddings": self.embeddings,
         }
         text = json.dumps(description, indent=1)
         (folder / "model.json").write_text(text + "\n", encoding="utf-8")
@@ -87,6 +107,8 @@ class Artifact:
         match description["scores"], description["step"]:
             case "dense", None:
                 scores: Scores = _dense(folder, *shape)
+            case "kernel", None:
+                scores = KernelScores(_dense(folder, *shape), _kernel(folder, len(faqs)))
             case "index", int() | float() as step:
                 scores = IndexedScores(_index(folder, *shape, _number(place, "step", step)))
             case found:
@@ -100,7 +122,12 @@ class Artifact:
             calibration=_calibration(place, description["calibration"]),
             threshold=_number(place, "threshold", description["threshold"]),
             parameters=_parameters(place, description["parameters"]),
+            embeddings=_embeddings(place, description),
         )
+
+
+def _arrays_of_dense(scores: DenseScores) -> dict[str, NDArray[Any]]:
+    return {"weights": scores.weights, "bias": scores.bias}
 
 
 def _arrays_of_index(weights: Weights) -> dict[str, NDArray[Any]]:
@@ -147,6 +174,13 @@ def _parameters(path: Path, value: object) -> dict[str, str]:
     return value
 
 
+def _embeddings(path: Path, description: dict[str, Any]) -> str | None:
+    name = description["embeddings"]
+    if not isinstance(name, str if description["scores"] == "kernel" else NoneType):
+        raise RankerFormatError(f"{path}: embeddings {name!r} with other scores")
+    return name
+
+
 def _number(path: Path, name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RankerFormatError(f"{path}: {name} is not a number")
@@ -157,7 +191,7 @@ def _number(path: Path, name: str, value: object) -> float:
 
 
 def _faqs(folder: Path) -> Sequence[Faq]:
-    data = _array(folder / "faqs.npy", np.uint8, None)
+    data = _array(folder / "faqs.npy", np.uint8)
     starts = _starts(folder / "faq_starts.npy", np.int64, None, len(data))
     if len(starts) < 3:
         raise RankerFormatError(f"{folder / 'faqs.npy'}: fewer than 2 FAQs")
@@ -172,7 +206,7 @@ def _faqs(folder: Path) -> Sequence[Faq]:
 
 
 def _block(folder: Path, name: str) -> Block:
-    codes = _array(folder / f"{name}.npy", np.uint64, None)
+    codes = _array(folder / f"{name}.npy", np.uint64)
     return Block(codes, _array(folder / f"{name}_idf.npy", np.float32, (len(codes),)))
 
 
@@ -183,9 +217,15 @@ def _dense(folder: Path, faqs: int, width: int) -> DenseScores:
     )
 
 
+def _kernel(folder: Path, faqs: int) -> Kernel:
+    coefficients = _array(folder / "coefficients.npy", np.float32, (None, faqs))
+    texts = _array(folder / "kernel_texts.npy", np.float32, (len(coefficients), None))
+    return Kernel(texts, coefficients)
+
+
 def _index(folder: Path, faqs: int, width: int, step: float) -> Weights:
     def matrix(name: str, shape: tuple[int, int]) -> csr_array:
-        values = _array(folder / f"{name}_values.npy", np.int16, None)
+        values = _array(folder / f"{name}_values.npy", np.int16)
         places = _array(folder / f"{name}_places.npy", np.int32, values.shape)
         starts = _starts(folder / f"{name}_starts.npy", np.int32, shape[0], len(values))
         if len(places) and not 0 <= places.min() <= places.max() < shape[1]:
@@ -197,24 +237,26 @@ def _index(folder: Path, faqs: int, width: int, step: float) -> Weights:
 
 
 def _starts(path: Path, dtype: type[np.generic], rows: int | None, end: int) -> NDArray[Any]:
-    starts = _array(path, dtype, None if rows is None else (rows + 1,))
+    starts = _array(path, dtype, (None if rows is None else rows + 1,))
     if not len(starts) or starts[0] != 0 or starts[-1] != end or (np.diff(starts) < 0).any():
         raise RankerFormatError(f"{path}: not ascending from 0 to {end}")
     return starts
 
 
-def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...] | None) -> NDArray[Any]:
+def _array(
+    path: Path, dtype: type[np.generic], shape: tuple[int | None, ...] = (None,)
+) -> NDArray[Any]:
     """Memory-mapped, so that the processes of one machine share it and read what they touch.
 
-    Without a `shape` it has one dimension of any length.
+    A dimension of `shape` that is None may have any length.
     """
     try:
         array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise RankerFormatError(f"{path}: cannot be read: {error}") from error
-    if array.dtype != dtype or array.ndim != len(shape or (0,)):
-        raise RankerFormatError(f"{path}: expected {np.dtype(dtype).name}, {len(shape or (0,))}-d")
-    if shape is not None and array.shape != shape:
+    if array.dtype != dtype or array.ndim != len(shape):
+        raise RankerFormatError(f"{path}: expected {np.dtype(dtype).name}, {len(shape)}-d")
+    if any(length not in (None, found) for length, found in zip(shape, array.shape, strict=True)):
         raise RankerFormatError(f"{path}: shape {array.shape}, expected {shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise RankerFormatError(f"{path}: values that are not finite")

@@ -63,15 +63,16 @@ class _WordLlama:
         """See `Embedder.embed`."""
         lower = [question.lower() for question in questions]
         halves = np.hstack([self._means(questions), self._means(lower)])
-        return halves / np.sqrt(np.float32(2))
+        unit: NDArray[np.float32] = halves * np.float32(0.5**0.5)
+        return unit
 
     def _means(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Of length 1. One by one: padding in a batch would change the last bits."""
         vectors = np.zeros((len(questions), _WORDLLAMA_DIMENSIONS), np.float32)
         for row, question in enumerate(questions):
             # The tokenizer takes no lone surrogates.
-            text = question.encode("utf-8", "replace").decode()
-            if text.strip():
+            text = " ".join(question.split()).encode("utf-8", "replace").decode()
+            if text:
                 vectors[row] = self._model.embed([text])[0]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: NDArray[np.float32] = vectors / np.maximum(lengths, np.float32(1e-9))

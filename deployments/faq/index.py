@@ -84,6 +84,11 @@ class IndexedScores:
         """See `Scores.faqs`."""
         return int(self.weights.by_faq.shape[0])
 
+    @property
+    def width(self) -> int:
+        """See `Scores.width`."""
+        return int(self.weights.by_faq.shape[1])
+
     def all(self, features: Features) -> NDArray[np.float64]:
         """See `Scores.all`; uses every n-gram of each question."""
         scores = np.empty((features.shape[0], self.faqs))

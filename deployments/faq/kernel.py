@@ -36,9 +36,14 @@ class KernelScores:
         """See `Scores.faqs`."""
         return self.plain.faqs
 
+    @property
+    def width(self) -> int:
+        """See `Scores.width`."""
+        return self.plain.width + int(self.kernel.texts.shape[1])
+
     def all(self, features: Features) -> NDArray[np.float64]:
         """See `Scores.all`."""
-        width = len(self.plain.weights)
+        width = self.plain.width
         # Row by row: BLAS adds up in another order for another number of rows.
         dense = features[:, width:].toarray()
         kernel = np.concatenate([self.kernel.compare(row[None]) for row in dense])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deployments.faq.artifact import Artifact, RankerFormatError
 from deployments.faq.calibration import RIVALS, Calibration
 from deployments.faq.corpus import Faq
+from deployments.faq.embedding import EmbeddingsUnavailable, load_embedder
 from deployments.faq.features import FeatureExtractor
 from deployments.faq.scores import Features, Scores
 
@@ -126,13 +127,26 @@ class FaqRanker:
             calibration=self._calibration,
             threshold=self.threshold,
             parameters=self.parameters,
+            embeddings=self._extractor.embedder.name if self._extractor.embedder else None,
         ).save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> "FaqRanker":
-        """Read what `save` wrote, its arrays memory-mapped; raises RankerFormatError."""
+        """Read what `save` wrote, its arrays memory-mapped; raises RankerFormatError.
+
+        Also where the model needs embeddings that are not installed.
+        """
         read = Artifact.load(folder)
-        extractor = FeatureExtractor(read.words, read.characters, read.pairs)
+        try:
+            embedder = load_embedder(read.embeddings) if read.embeddings is not None else None
+        except EmbeddingsUnavailable as error:
+            raise RankerFormatError(f"{folder}: {error}") from error
+        extractor = FeatureExtractor(read.words, read.characters, read.pairs, embedder=embedder)
+        if extractor.width != read.scores.width:
+            raise RankerFormatError(
+                f"{folder}: kernel_texts.npy: {extractor.width} features in a question, "
+                f"{read.scores.width} in the model"
+            )
         return cls(
             read.faqs, extractor, read.scores, read.calibration, read.threshold, read.parameters
         )

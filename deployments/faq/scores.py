@@ -26,6 +26,10 @@ class Scores(Protocol):
     def faqs(self) -> int:
         """How many FAQs there are."""
 
+    @property
+    def width(self) -> int:
+        """How many features a question has."""
+
     def all(self, features: Features) -> NDArray[np.float64]:
         """The score of every FAQ, of shape (questions, FAQs)."""
 
@@ -43,6 +47,11 @@ class DenseScores:
     def faqs(self) -> int:
         """See `Scores.faqs`."""
         return len(self.bias)
+
+    @property
+    def width(self) -> int:
+        """See `Scores.width`."""
+        return len(self.weights)
 
     def all(self, features: Features) -> NDArray[np.float64]:
         """See `Scores.all`."""

@@ -10,12 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from deployments.faq.corpus import JAVASCRIPT, Corpus, CorpusError, load_corpus
+from deployments.faq.embedding import EmbeddingsUnavailable, load_embedder
 from deployments.faq.evaluation import ask, summarise
 from deployments.faq.known import KnownQuestions
 from deployments.faq.ranker import FaqRanker
 from deployments.registry import ModelNotFound, Registry, RegistryError
 from serve_app.cli.faq_evaluate import FAILED, add_corpus, table
-from serve_app.models import CORPUS_TAG, registry_of
+from serve_app.models import CORPUS_TAG, registry_of, trained_on
 from serve_app.settings import Settings
 
 SEED = 0
@@ -48,7 +49,7 @@ def train_faq(settings: Settings) -> int:
         corpus = load_corpus(settings.faq.corpus or JAVASCRIPT)
         _check(registry, settings)
         _train(corpus, registry, settings)
-    except (CorpusError, RegistryError) as error:
+    except (CorpusError, EmbeddingsUnavailable, RegistryError) as error:
         print(f"scoring: {error}", file=sys.stderr)
         return FAILED
     return 0
@@ -67,7 +68,9 @@ def _train(corpus: Corpus, registry: Registry, settings: Settings) -> None:
         f"training {settings.faq.model} on {corpus.name}: {len(corpus.faqs)} FAQs, "
         f"{len(corpus.train)} duplicates"
     )
-    ranker = train(corpus, seed=SEED)
+    embeddings = settings.faq.embeddings
+    embedder = None if embeddings is None else load_embedder(embeddings)
+    ranker = train(corpus, seed=SEED, embedder=embedder)
     with tempfile.TemporaryDirectory() as folder:
         ranker.save(Path(folder))
         KnownQuestions.choose(ranker, _originals(ranker)).save(Path(folder))
@@ -76,7 +79,7 @@ def _train(corpus: Corpus, registry: Registry, settings: Settings) -> None:
             Path(folder),
             metrics=_evaluate(ranker, corpus, Path(folder)),
             parameters=_parameters(ranker, corpus),
-            tags={CORPUS_TAG: corpus.digest},
+            tags={CORPUS_TAG: trained_on(settings, corpus.digest)},
             alias=settings.faq.alias,
         )
     _say(f"registered {made.name} version {made.version} ({made.digest[:19]})")

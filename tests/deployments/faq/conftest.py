@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployments.faq.corpus import JAVASCRIPT, Corpus, load_corpus
+from deployments.faq.embedding import WORDLLAMA, load_embedder
 from deployments.faq.ranker import FaqRanker
 from deployments.faq.training import train
 
@@ -27,9 +28,14 @@ def indexed_ranker(javascript: Corpus) -> FaqRanker:
     return train(javascript, progress=False, largest_with_margins=10)
 
 
-@pytest.fixture(scope="session", params=["javascript_ranker", "indexed_ranker"])
+@pytest.fixture(scope="session")
+def embedding_ranker(javascript: Corpus) -> FaqRanker:
+    return train(javascript, progress=False, embedder=load_embedder(WORDLLAMA))
+
+
+@pytest.fixture(scope="session", params=["javascript_ranker", "indexed_ranker", "embedding_ranker"])
 def ranker(request: pytest.FixtureRequest) -> FaqRanker:
-    """Of the embedded corpus, scored by a dense matrix and through an index."""
+    """Of the embedded corpus: scored by a dense matrix, through an index, and with embeddings."""
     trained: FaqRanker = request.getfixturevalue(request.param)
     return trained
 
