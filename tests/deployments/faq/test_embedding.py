@@ -51,14 +51,6 @@ def test_embeddings_of_another_name_are_refused() -> None:
         load_embedder("others")
 
 
-def test_knows_words_that_no_duplicate_holds(embedder: Embedder) -> None:
-    corpus = make_corpus(
-        ["Where is my parcel?", "How do I change the password?", "Is it open?"], {}
-    )
-    best = train(corpus, progress=False, embedder=embedder).rank("lost package").matches[0]
-    assert best.id == "Q0"
-
-
 def test_embeddings_help_on_the_embedded_corpus(
     javascript: Corpus, javascript_ranker: FaqRanker, embedding_ranker: FaqRanker
 ) -> None:
