@@ -8,6 +8,7 @@ lists, so its requests and answers are lists of one.
 from typing import Any
 
 import bentoml
+import msgspec
 from starlette.responses import Response
 
 from benchmarks.peers.ranking import TOP_K, encode, load_ranker
@@ -37,4 +38,6 @@ class Batched:
 
     @bentoml.api(route="/v1/faq/rank", batchable=True, max_batch_size=16, max_latency_ms=1000)  # type: ignore[untyped-decorator]
     async def rank(self, questions: list[str]) -> list[Any]:
-        return self.ranker.rank_many(questions, [TOP_K] * len(questions))
+        rankings = self.ranker.rank_many(questions, [TOP_K] * len(questions))
+        # BentoML's own JSON knows no structs.
+        return [msgspec.to_builtins(ranking) for ranking in rankings]
