@@ -20,8 +20,8 @@ from deployments.faq.scores import Best, Features
 
 _COVERAGE = 0.9
 """Share of the score that a question's n-grams promise which those used for finding make up."""
-_CANDIDATES = 3
-"""FAQs that are scored exactly for each one that is asked for (RIVALS at least are)."""
+_CANDIDATES = 300
+"""FAQs that are scored exactly, and three times as many as are asked for where that is more."""
 _CHEAP_POSTINGS = 1 << 17
 """So many FAQs of n-grams are gone through in any case: it takes a quarter of a millisecond."""
 _STEPS = 32_767
@@ -121,7 +121,7 @@ class IndexedScores:
             cheap = holders[rarest_first].cumsum().searchsorted(_CHEAP_POSTINGS)
             rarest_first = np.sort(rarest_first[: max(enough, cheap)])
         scores = self._through(columns[rarest_first], values[rarest_first])
-        wanted = _CANDIDATES * count
+        wanted = max(_CANDIDATES, 3 * count)
         found = scores.nonzero()[0]
         if len(found) > wanted:
             # Of those found alone: a million zeros, all equal, make a partition slow.

@@ -1,6 +1,7 @@
 """One application for many tests: starting it is what takes the time."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import pytest
 from tests.application.service import Service, scoring
 
 PORT = 8123
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Tests end what they start with SIGINT, which a shell's background jobs would ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
