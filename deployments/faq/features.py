@@ -164,11 +164,7 @@ class FeatureExtractor:
         return cells
 
     def _first_cells(self, rows: int) -> Places:
-        return (
-            np.arange(0, rows * self.first_embedding, self.first_embedding)
-            if self.first_embedding
-            else np.zeros(rows, int)
-        )
+        return np.arange(rows) * self.first_embedding
 
     def _word(self, word: str) -> _Word:
         # Longer words do not come back, and would let strangers fill the memory.

@@ -1,14 +1,14 @@
 """`scoring faq compare`: whether one registered model is better than another, and how surely."""
 
 import argparse
-import sys
 
 from deployments.faq.artifact import RankerFormatError
 from deployments.faq.comparison import Comparison, Difference, compare
 from deployments.faq.corpus import JAVASCRIPT, Corpus, CorpusError, load_corpus
 from deployments.faq.evaluation import Outcomes, ask
 from deployments.registry import Registry, RegistryError
-from serve_app.cli.faq_evaluate import FAILED, LABELS, add_corpus
+from serve_app.cli.faq_evaluate import LABELS, add_corpus
+from serve_app.cli.messages import fail
 from serve_app.cli.registered import REFERENCE_HELP, find_version, load_ranker
 from serve_app.cli.tables import render
 from serve_app.models import registry_of
@@ -35,8 +35,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         )
         found = compare(first, second)
     except (CorpusError, RankerFormatError, RegistryError) as error:
-        print(f"scoring: {error}", file=sys.stderr)
-        return FAILED
+        return fail(error)
     print(
         f"A = {options.first}, B = {options.second}: {found.questions} questions of {corpus.name}"
     )

@@ -1,18 +1,16 @@
 """`scoring faq evaluate`: how good a registered model is on a corpus' held-out questions."""
 
 import argparse
-import sys
 
 from deployments.faq.artifact import RankerFormatError
 from deployments.faq.corpus import JAVASCRIPT, CorpusError, load_corpus
 from deployments.faq.evaluation import Evaluation, ask, summarise
 from deployments.registry import RegistryError
+from serve_app.cli.messages import fail
 from serve_app.cli.registered import REFERENCE, REFERENCE_HELP, find_version, load_ranker
 from serve_app.cli.tables import render
 from serve_app.models import registry_of
 from serve_app.settings import Settings
-
-FAILED = 1
 
 LABELS = {
     "questions": "held-out questions",
@@ -60,8 +58,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         corpus = load_corpus(settings.faq.corpus or JAVASCRIPT)
         outcomes = ask(ranker, corpus, progress=True)
     except (CorpusError, RankerFormatError, RegistryError) as error:
-        print(f"scoring: {error}", file=sys.stderr)
-        return FAILED
+        return fail(error)
     print(f"{version.name} version {version.version} on {corpus.name}")
     print(table(summarise(outcomes), outcomes.threshold))
     return 0

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deployments.faq.corpus import Corpus, CorpusError
+from serve_app.cli.messages import fail
 from serve_app.settings import Settings
 
 if TYPE_CHECKING:
     from deployments.faq.preparation.draft import Draft
 
-FAILED = 1
 
 _COLUMNS = {
     "question": "of the questions (question)",
@@ -85,8 +85,7 @@ def run(options: argparse.Namespace, _settings: Settings) -> int:
         draft = _read(options)
         corpus = write_corpus(draft, options.out)
     except (CorpusError, OSError) as error:
-        print(f"scoring: {error}", file=sys.stderr)
-        return FAILED
+        return fail(error)
     reasons = list(draft.summary())
     for line in reasons[:_SHOWN]:
         print(line, file=sys.stderr)

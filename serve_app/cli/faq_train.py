@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import math
 import platform
-import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,8 @@ from deployments.faq.evaluation import ask, summarise
 from deployments.faq.known import KnownQuestions
 from deployments.faq.ranker import FaqRanker
 from deployments.registry import ModelNotFound, Registry, RegistryError
-from serve_app.cli.faq_evaluate import FAILED, add_corpus, table
+from serve_app.cli.faq_evaluate import add_corpus, table
+from serve_app.cli.messages import fail, say
 from serve_app.models import CORPUS_TAG, registry_of, trained_on
 from serve_app.settings import Settings
 
@@ -50,8 +50,7 @@ def train_faq(settings: Settings) -> int:
         _check(registry, settings)
         _train(corpus, registry, settings)
     except (CorpusError, EmbeddingsUnavailable, RegistryError) as error:
-        print(f"scoring: {error}", file=sys.stderr)
-        return FAILED
+        return fail(error)
     return 0
 
 
@@ -64,7 +63,7 @@ def _check(registry: Registry, settings: Settings) -> None:
 def _train(corpus: Corpus, registry: Registry, settings: Settings) -> None:
     from deployments.faq.training import train
 
-    _say(
+    say(
         f"training {settings.faq.model} on {corpus.name}: {len(corpus.faqs)} FAQs, "
         f"{len(corpus.train)} duplicates"
     )
@@ -82,7 +81,7 @@ def _train(corpus: Corpus, registry: Registry, settings: Settings) -> None:
             tags={CORPUS_TAG: trained_on(settings, corpus.digest)},
             alias=settings.faq.alias,
         )
-    _say(f"registered {made.name} version {made.version} ({made.digest[:19]})")
+    say(f"registered {made.name} version {made.version} ({made.digest[:19]})")
 
 
 def _evaluate(ranker: FaqRanker, corpus: Corpus, folder: Path) -> dict[str, float]:
@@ -90,7 +89,7 @@ def _evaluate(ranker: FaqRanker, corpus: Corpus, folder: Path) -> dict[str, floa
     from deployments.faq.pictures import save_pictures
 
     if not corpus.test:
-        _say("not evaluated: the corpus has no held-out questions")
+        say("not evaluated: the corpus has no held-out questions")
         return {}
     outcomes = ask(ranker, corpus, progress=True)
     save_pictures(outcomes, folder)
@@ -111,12 +110,7 @@ def _parameters(ranker: FaqRanker, corpus: Corpus) -> dict[str, str]:
         "corpus": corpus.name,
         "faqs": str(len(corpus.faqs)),
         "duplicates": str(len(corpus.train)),
-        "seed": str(SEED),
         "threshold": str(ranker.threshold),
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},
     }
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

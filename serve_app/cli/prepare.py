@@ -1,7 +1,6 @@
 """Makes models and registers them: trains the FAQ ranker, fetches and checks image weights."""
 
 import json
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from deployments.image.download import WeightsUnavailable, download_weights
 from deployments.image.weights import WeightsError, export_weights
 from deployments.registry import Registry
 from serve_app.cli.faq_train import train_faq
+from serve_app.cli.messages import fail, say
 from serve_app.models import (
     PREPROCESSING,
     SOURCE_TAG,
@@ -20,8 +20,6 @@ from serve_app.models import (
     source_digest,
 )
 from serve_app.settings import Settings
-
-FAILED = 1
 
 
 def prepare(settings: Settings) -> int:
@@ -40,7 +38,7 @@ def register_image(settings: Settings) -> int:
     try:
         _register_image(settings, registry_of(settings))
     except WeightsError as error:
-        return _fail(error)
+        return fail(error)
     return 0
 
 
@@ -48,9 +46,9 @@ def _register_if_available(settings: Settings, registry: Registry) -> int:
     try:
         _register_image(settings, registry)
     except WeightsUnavailable as error:
-        _say(f"no image model: {error}")
+        say(f"no image model: {error}")
     except WeightsError as error:
-        return _fail(error)
+        return fail(error)
     return 0
 
 
@@ -71,13 +69,4 @@ def _register_image(settings: Settings, registry: Registry) -> None:
             tags={SOURCE_TAG: source_digest(settings)},
             alias=image.alias,
         )
-    _say(f"registered {version.name} version {version.version} ({version.digest[:19]})")
-
-
-def _fail(error: Exception) -> int:
-    print(f"scoring: {error}", file=sys.stderr)
-    return FAILED
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(f"registered {version.name} version {version.version} ({version.digest[:19]})")

@@ -1,14 +1,12 @@
 """`scoring faq promote NAME VERSION`: checks a version, then points the alias to it."""
 
 import argparse
-import sys
 
 from deployments.faq.versions import VersionRefused, load_version
 from deployments.registry import RegistryError
+from serve_app.cli.messages import fail
 from serve_app.models import registry_of
 from serve_app.settings import Settings
-
-FAILED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +25,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         load_version(registry, version)
         registry.set_alias(version.name, alias, version.version)
     except (RegistryError, VersionRefused) as error:
-        print(f"scoring: {error}; {alias} was not moved", file=sys.stderr)
-        return FAILED
+        return fail(f"{error}; {alias} was not moved")
     print(f"{version.name} version {version.version} ({version.digest[:19]}) is the {alias} now")
     return 0

@@ -12,6 +12,7 @@ import httpx
 import psutil
 
 from serve_app.cli.follow import follow
+from serve_app.cli.messages import fail
 from serve_app.cli.stop import StopSignal
 from serve_app.configuration import Configuration
 from serve_app.fast_path import FAST_PATH, LOCAL
@@ -38,11 +39,9 @@ def serve(configuration: Configuration) -> int:
     try:
         models = prepare(configuration)
     except PreparationFailed as error:
-        print(f"scoring: {error}", file=sys.stderr)
-        return 1
+        return fail(error)
     if taken := _taken_ports(settings):
-        print(f"scoring: ports in use: {taken}; one application runs on a machine", file=sys.stderr)
-        return 1
+        return fail(f"ports in use: {taken}; one application runs on a machine")
     os.environ.update({**LOCAL, **os.environ, **FAST_PATH})
     try:
         _start(settings, models)
