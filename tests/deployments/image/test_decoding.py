@@ -1,5 +1,6 @@
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,14 @@ class TestPixels:
         expected = by_torchvision(image, wanted)
         np.testing.assert_array_equal(decode(encoded(image, "BMP"), wanted), expected)
 
+    @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+    def test_stretched_to_a_square(self, interpolation: Interpolation) -> None:
+        image = noise(300, 90)
+        wanted = replace(preprocessing(64, 48, interpolation), stretch=True)
+        resampling = Image.Resampling[interpolation.upper()]
+        expected = np.asarray(image.resize((48, 48), resampling))
+        np.testing.assert_array_equal(decode(encoded(image), wanted), expected)
+
     def test_one_pixel_is_a_picture(self) -> None:
         pixels = decode(encoded(Image.new("RGB", (1, 1), (9, 8, 7))), preprocessing())
         assert pixels.shape == (224, 224, 3)
@@ -80,7 +89,7 @@ class TestEncodings:
             assert np.abs(pixels - expected).mean() < 4, name
 
     @pytest.mark.parametrize("orientation", range(1, 9))
-    @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "TIFF", "WEBP"])
+    @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
     def test_orientation_is_undone_once(self, orientation: int, format_name: str) -> None:
         turned_by = {
             2: Image.Transpose.FLIP_LEFT_RIGHT,
