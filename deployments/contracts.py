@@ -38,6 +38,25 @@ class VersionStatus(NamedTuple):
     refused: RefusedVersion | None
 
 
+class EngineStatus(NamedTuple):
+    """How one replica of the classifier computes: what its warm-up or a setting chose.
+
+    `batch_sizes` are the sizes that its forward passes have, ascending.
+    """
+
+    device: str
+    precision: str
+    execution: str
+    batch_sizes: tuple[int, ...]
+
+
+class ClassifierStatus(NamedTuple):
+    """What one replica of the classifier is, and how many pictures it takes on at a time."""
+
+    engine: EngineStatus
+    capacity: int
+
+
 class Question(NamedTuple):
     """One question to rank: at most `top_k` matches of at least `min_probability`.
 
@@ -89,7 +108,7 @@ class EncodedPrediction(NamedTuple):
 class Refusal(NamedTuple):
     """Why one item of a call was not scored; its neighbours were."""
 
-    reason: str  # "overloaded", "deadline_passed" or "failed"
+    reason: str  # "overloaded", "deadline_passed", "out_of_memory" or "failed"
     retry_after_s: int | None = None
 
 

@@ -1,4 +1,4 @@
-"""torchvision's classification architectures by name: their presets and their empty networks.
+"""torchvision's classification architectures by name: their presets, and which of them fits.
 
 A preset is one of torchvision's weights entries (`IMAGENET1K_V1`, ...): a URL, the preprocessing
 that belongs to the weights, and the labels of the classes.
@@ -6,33 +6,18 @@ that belongs to the weights, and the labels of the classes.
 
 import difflib
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 from torchvision import models
 
 from deployments.image.config import WeightsError
 from deployments.image.decoding import Preprocessing
+from deployments.image.networks import build, renamed
 
-# As torchvision builds them when it loads weights of its own: these two networks were ported from
-# another framework and rescale their input themselves.
-_PORTED: dict[str, Any] = {"transform_input": True, "aux_logits": True, "init_weights": False}
 _HASHED_NAME = re.compile(r"-([0-9a-f]{8,})\.pth$")
-_OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-
-
-class _ParametersOnMeta(TorchFunctionMode):
-    """Layers allocate their parameters with `torch.empty`; on meta neither that nor init costs."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        if func is torch.empty and kwargs.get("device") is None:
-            kwargs["device"] = "meta"
-        return func(*args, **kwargs)
+_CLASSIFIER_TENSORS = 2
 
 
 def presets(architecture: str) -> dict[str, models.WeightsEnum]:
@@ -59,11 +44,20 @@ def find_preset(architecture: str, name: str | None, sha256: str | None = None) 
     """
     members = presets(architecture)
     if name is None:
-        published = (p for p in members.values() if sha256 and is_named_after(p.url, sha256))
-        return next(published, next(iter(members.values())))
+        return published_preset(architecture, sha256) or next(iter(members.values()))
     if name not in members:
         raise WeightsError(f"{architecture} has no preset {name!r}; it has {', '.join(members)}")
     return members[name]
+
+
+def published_preset(architecture: str, sha256: str | None) -> Any | None:
+    """The preset that published the file with this sha256.
+
+    Raises:
+        WeightsError: unknown architecture
+    """
+    members = presets(architecture).values()
+    return next((p for p in members if sha256 and is_named_after(p.url, sha256)), None)
 
 
 def is_named_after(file_name: str, sha256: str) -> bool:
@@ -89,48 +83,24 @@ def preprocessing_of(preset: Any) -> Preprocessing:
     )
 
 
-def build(architecture: str, classes: int, preprocessing: Preprocessing) -> nn.Module:
-    """The network in eval mode with parameters on the meta device: weights are still to come.
+def recognise(state: Mapping[str, Tensor], near: str) -> str | None:
+    """The architecture that has these keys and, but for the classifier, these shapes.
 
-    Raises:
-        WeightsError: torchvision has no such classification architecture
+    Tries all of them, those whose names are like `near` first: up to some seconds.
     """
-    presets(architecture)
-    arguments: dict[str, Any] = {"num_classes": classes}
-    if architecture in ("googlenet", "inception_v3"):
-        arguments |= _PORTED
-    if architecture.startswith("vit_"):
-        arguments["image_size"] = preprocessing.crop_size
-    with _ParametersOnMeta():
-        network: nn.Module = models.get_model(architecture, weights=None, **arguments)
-    return network.eval()
 
+    def distance(name: str) -> float:
+        return -difflib.SequenceMatcher(None, near, name).ratio()
 
-def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Puts weights into a network that `build` made; they must fit it exactly.
-
-    Raises:
-        WeightsError: missing or unexpected keys, or wrong shapes; names the first of each
-    """
-    if isinstance(network, models.DenseNet):
-        state = {_OLD_DENSENET_KEY.sub(r"\1\2", key): value for key, value in state.items()}
-    if isinstance(network, models.MNASNet) and not hasattr(state, "_metadata"):
-        # It refuses weights that do not name their version; without one they are of today's.
-        versions = network.state_dict()._metadata
-        state = OrderedDict(state)
-        state._metadata = versions  # type: ignore[attr-defined]
-    try:
-        difference = network.load_state_dict(state, strict=False, assign=True)
-    except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise WeightsError(f"the weights do not fit: {lines[-1].strip()}") from error
-    complaints = [
-        f"{len(keys)} {kind} keys ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for kind, keys in (
-            ("missing", difference.missing_keys),
-            ("unexpected", difference.unexpected_keys),
-        )
-        if keys
-    ]
-    if complaints:
-        raise WeightsError(f"the weights do not fit: {'; '.join(complaints)}")
+    known: list[str] = models.list_models(module=models)
+    for name in sorted(known, key=distance):
+        network = build(name, 1000, preprocessing_of(find_preset(name, None)))
+        expected = network.state_dict()
+        given = renamed(network, state)
+        # Files from before PyTorch 0.4 do not have these counters.
+        if {k for k in expected.keys() ^ given.keys() if not k.endswith("num_batches_tracked")}:
+            continue
+        differing = sum(given[key].shape != expected[key].shape for key in given.keys() & expected)
+        if differing <= _CLASSIFIER_TENSORS:
+            return name
+    return None

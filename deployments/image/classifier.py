@@ -1,21 +1,39 @@
 """The image model as a plain object: pixels in, labels with probabilities out. No Ray."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from itertools import compress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
-from deployments.image.architectures import build, fill
-from deployments.image.config import WEIGHTS_FILE, ImageModelConfig, WeightsError
-from deployments.image.fusion import fold_batch_norm, fuse_convolutions
+from deployments.contracts import EngineStatus
+from deployments.image import processor
+from deployments.image.config import ImageModelConfig
+from deployments.image.engine import Engine, OutOfDeviceMemory, Pixels
+from deployments.image.sizes import BatchSizes, measure, warm_up
+from deployments.image.tuning import Circumstances, Tuning, Tunings
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+logger = logging.getLogger(__name__)
+
+ENGINES = {"torch": "deployments.image.torch_engine", "keras": "deployments.image.keras_engine"}
+"""The module of each framework, which has `choose_device` and `load_engine`."""
+
+LIBRARIES = {"torch": "torch", "keras": "tensorflow"}
+"""The package whose version a pass's time depends on."""
+
+
+class WrongPixels(ValueError):
+    """A picture of another shape or type than the model takes."""
+
+
+class NotFinite(ValueError):
+    """The network's answer for this picture holds NaN or infinity."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +44,12 @@ class Prediction:
 
 
 class ImageClassifier:
-    """A torchvision classifier on one device. Not to be called from two threads at a time."""
+    """A classifier on one device; `classify` may be called from `concurrency` threads at a time."""
 
-    def __init__(
-        self, network: nn.Module, config: ImageModelConfig, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        """`network` must already be on the device, in that precision and in eval mode."""
+    def __init__(self, engine: Engine, config: ImageModelConfig, sizes: BatchSizes) -> None:
         self.config = config
-        self.device = device
-        self.precision = str(dtype).removeprefix("torch.")
-        self._network = network
-        self._dtype = dtype
-        self._mean = 255 * torch.tensor(config.preprocessing.mean, device=device)
-        self._std = 255 * torch.tensor(config.preprocessing.std, device=device)
+        self.sizes = sizes
+        self._engine = engine
 
     @classmethod
     def load(
@@ -47,140 +58,145 @@ class ImageClassifier:
         *,
         device: str = "auto",
         precision: str = "auto",
+        execution: str = "auto",
         threads: int | None = None,
+        max_batch_size: int | None = None,
+        remembered: Path | None = None,
     ) -> "ImageClassifier":
-        """The model that `export_weights` stored in `folder`.
+        """The registered model in `folder`, warm: the sizes of its batches are measured.
 
-        device: "auto" is CUDA where there is one, else the CPU. precision: see `choose_precision`.
-        threads: CPU threads for torch, which holds for the whole process; None leaves them alone.
+        device: "auto" is a GPU where there is one, else the CPU. precision, execution: "auto" is
+        the fastest of those measured. threads: of the CPU, which holds for the whole process;
+        None leaves them alone. max_batch_size: None measures it. remembered: the folder where what
+        was measured on a CPU is kept for the next time.
 
         Raises:
             WeightsError: the folder's files are missing, damaged or do not belong together
-            ValueError: no such device or precision here
+            ValueError: no such device, precision or execution here
+            OutOfDeviceMemory: the device cannot hold the model and one picture
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
-        target = choose_device(device)
-        dtype = _DTYPES[choose_precision(precision, target)]
         config = ImageModelConfig.load(folder)
-        with torch.inference_mode():
-            network = _load_network(folder, config)
-            network = fold_batch_norm(network.float())
-            network = network.to(target, dtype).to(memory_format=torch.channels_last)
-            if target.type == "cpu":
-                size = config.preprocessing.crop_size
-                example = torch.zeros(1, 3, size, size, dtype=dtype)
-                network = fuse_convolutions(
-                    network, example.contiguous(memory_format=torch.channels_last)
-                )
-        return cls(network, config, target, dtype)
+        # Only one of the frameworks is installed in a replica's container.
+        framework = import_module(ENGINES[config.framework])
+        place = str(framework.choose_device(device))
+        circumstances: Circumstances = {
+            "framework": config.framework,
+            "version": version(LIBRARIES[config.framework]),
+            "architecture": config.architecture,
+            "classes": len(config.labels),
+            "crop_size": config.preprocessing.crop_size,
+            "processor": processor.name(),
+            "threads": threads,
+            "precision": precision,
+            "execution": execution,
+            "max_batch_size": max_batch_size,
+        }
+        # A GPU is measured in a second, and its graphs must be captured at every start anyway.
+        tunings = Tunings(remembered) if remembered and place == "cpu" else None
+        known = tunings.recall(circumstances) if tunings else None
+        engine: Engine = framework.load_engine(
+            folder,
+            config,
+            device=place,
+            precision=known.precision if known else precision,
+            execution=known.execution if known else execution,
+            threads=threads,
+        )
+        if known:
+            sizes = BatchSizes(known.seconds, pads=engine.pads)
+            warm_up(engine, config.preprocessing.crop_size, sizes)
+        else:
+            sizes = measure(engine, config.preprocessing.crop_size, max_batch_size)
+            if tunings:
+                found = Tuning(engine.precision, engine.execution, sizes.seconds)
+                tunings.remember(circumstances, found)
+        return cls(engine, config, sizes)
+
+    @property
+    def concurrency(self) -> int:
+        """Batches that may be under way at a time."""
+        return self._engine.concurrency
+
+    @property
+    def status(self) -> EngineStatus:
+        """How this classifier computes."""
+        engine = self._engine
+        return EngineStatus(engine.device, engine.precision, engine.execution, self.sizes.all)
 
     def classify(
-        self, images: Sequence[NDArray[np.uint8]], top_k: Sequence[int]
-    ) -> list[tuple[Prediction, ...]]:
-        """For each picture its `top_k` most probable classes, best first, in one forward pass.
+        self, images: Sequence[Pixels], top_k: Sequence[int]
+    ) -> list[tuple[Prediction, ...] | Exception]:
+        """For each picture its `top_k` most probable classes, best first, or why there are none.
 
         images: RGB arrays of shape (crop_size, crop_size, 3), as `decode` makes them; top_k: one
         number for each picture, of at least 1; where it exceeds the classes, all are returned.
 
+        A slot holds WrongPixels, NotFinite, or OutOfDeviceMemory where the device had no memory for
+        half of the batch either; from then on no batch is larger than that half.
+
         Raises:
-            ValueError: a picture of another shape or type, or a wrong top_k
+            ValueError: a wrong top_k
         """
         if len(images) != len(top_k) or (top_k and min(top_k) < 1):
             raise ValueError("top_k must hold one number of at least 1 for each picture")
-        if not images:
-            return []
-        with torch.inference_mode():
-            probabilities = self._forward(images).softmax(dim=1)
-            most = min(max(top_k), probabilities.shape[1])
-            best, classes = (found.tolist() for found in probabilities.topk(most, dim=1))
+        size = self.config.preprocessing.crop_size
+        right = [_is_picture(image, size) for image in images]
+        scored = iter(self._score(list(compress(images, right))))
         return [
-            tuple(
-                Prediction(index, self.config.labels[index], probability)
-                for index, probability in zip(indices[:count], row[:count], strict=True)
-            )
-            for indices, row, count in zip(classes, best, top_k, strict=True)
+            self._predictions(next(scored), count)
+            if good
+            else WrongPixels(f"a picture must be uint8 of shape ({size}, {size}, 3)")
+            for good, count in zip(right, top_k, strict=True)
         ]
 
-    def logits(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def logits(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """What the network says before softmax: shape (pictures, classes)."""
-        with torch.inference_mode():
-            return self._forward(images).cpu().numpy()
+        return self._engine.logits(images)
 
-    def warm_up(self, batch_sizes: Iterable[int]) -> None:
-        """Runs each size once, so that no caller pays for what a first forward pass sets up."""
-        size = self.config.preprocessing.crop_size
-        black = np.zeros((size, size, 3), dtype=np.uint8)
-        for batch_size in batch_sizes:
-            self.logits([black] * batch_size)
+    def _score(self, images: Sequence[Pixels]) -> list[NDArray[np.float32] | OutOfDeviceMemory]:
+        if not images:
+            return []
+        try:
+            return list(self._engine.logits(images))
+        except OutOfDeviceMemory as error:
+            half = max(1, len(images) // 2)
+            logger.warning("%s; batches have at most %d from now on", error, half)
+            self.sizes.limit(half)
+        scored: list[NDArray[np.float32] | OutOfDeviceMemory] = []
+        for start in range(0, len(images), half):
+            try:
+                scored.extend(self._engine.logits(images[start : start + half]))
+            except OutOfDeviceMemory as error:
+                return scored + [error] * (len(images) - start)
+        return scored
 
-    def _forward(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-        size = self.config.preprocessing.crop_size
-        if any(image.shape != (size, size, 3) or image.dtype != np.uint8 for image in images):
-            raise ValueError(f"every picture must be uint8 of shape ({size}, {size}, 3)")
-        pixels = torch.from_numpy(np.stack(images))
-        if self.device.type == "cuda":
-            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-        normalised = (pixels.float() - self._mean) / self._std
-        # A permuted (batch, height, width, channels) tensor is one in channels-last format.
-        batch = normalised.to(self._dtype).permute(0, 3, 1, 2)
-        logits: Tensor = self._network(batch)
-        return logits.float()
-
-
-def choose_device(name: str) -> torch.device:
-    """Raises ValueError for a device that torch does not see here."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, not {name!r}") from error
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, not {name!r}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"torch sees no CUDA device {name!r} here")
-    return device
-
-
-def choose_precision(name: str, device: torch.device) -> str:
-    """The precision to compute in; "auto" is the fastest that keeps the answers.
-
-    That is bfloat16 where the device multiplies it natively (GPUs since Ampere, processors with
-    AVX512-BF16 or AMX), else float16 on a GPU and float32 on a CPU.
-
-    Raises:
-        ValueError: no such precision, or the CPU does not have it
-    """
-    if device.type == "cuda":
-        native = torch.cuda.get_device_capability(device) >= (8, 0)
-        fastest, possible = "bfloat16" if native else "float16", set(_DTYPES)
-    elif _cpu_flags() & {"avx512_bf16", "amx_bf16"}:
-        fastest, possible = "bfloat16", {"float32", "bfloat16"}
-    else:
-        fastest, possible = "float32", {"float32"}
-    if name != "auto" and name not in possible:
-        raise ValueError(
-            f"precision {name!r} is not possible on this {device.type}:"
-            f" choose auto or {' or '.join(sorted(possible))}"
+    def _predictions(
+        self, logits: NDArray[np.float32] | OutOfDeviceMemory, count: int
+    ) -> tuple[Prediction, ...] | Exception:
+        if isinstance(logits, OutOfDeviceMemory):
+            return logits
+        if not np.isfinite(logits).all():
+            return NotFinite("the network's answer is not finite")
+        exponentials = np.exp(logits - logits.max())
+        probabilities = exponentials / exponentials.sum()
+        return tuple(
+            Prediction(index, self.config.labels[index], float(probabilities[index]))
+            for index in _largest(logits, count)
         )
-    return fastest if name == "auto" else name
 
 
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        return set()
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+def _is_picture(image: Any, size: int) -> bool:
+    return (
+        isinstance(image, np.ndarray) and image.shape == (size, size, 3) and image.dtype == np.uint8
+    )
 
 
-def _load_network(folder: Path, config: ImageModelConfig) -> nn.Module:
-    path = folder / WEIGHTS_FILE
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not readable: {error}") from error
-    network = build(config.architecture, len(config.labels), config.preprocessing)
-    fill(network, state)
-    return network
+def _largest(values: NDArray[np.float32], count: int) -> list[int]:
+    """The indices of the largest values, in their order; the lower index first among equals."""
+    if count < len(values):
+        bound = np.partition(values, -count)[-count]
+        candidates = np.flatnonzero(values >= bound)
+    else:
+        candidates = np.arange(len(values))
+    order = candidates[np.argsort(-values[candidates], kind="stable")]
+    return [int(index) for index in order[:count]]

@@ -48,7 +48,7 @@ def fuse_convolutions(network: nn.Module, example: Tensor) -> nn.Module:
 
     `example` is one input of the shape and type to come; only its number of pictures may change.
     """
-    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    onednn = torch.backends.mkldnn.is_available()
     if not onednn or not isinstance(network, fx.GraphModule):
         return network
     ShapeProp(network).propagate(example)

@@ -1,218 +1,139 @@
-import json
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+"""What is the same for every engine: predictions, and items that fail alone."""
+
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
-from PIL import Image
-from torchvision import models
 
-from deployments.image.classifier import ImageClassifier, choose_device, choose_precision
-from deployments.image.config import CONFIG_FILE, WEIGHTS_FILE, WeightsError
-from deployments.image.decoding import decode
-from tests.deployments.image.conftest import Photograph
-
-CPU = torch.device("cpu")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-ENCODINGS_OF_THE_ESPRESSO = (
-    "00_original.png",
-    "gif_animated_first_frame.gif",
-    "jpeg_cmyk.jpg",
-    "jpeg_exif_orientation_6.jpg",
-    "jpeg_progressive.jpg",
-    "png_gray16.png",
-    "png_palette.png",
-    "png_rgba_hole.png",
-    "webp_lossy.webp",
-)
+from deployments.contracts import EngineStatus
+from deployments.image.classifier import ImageClassifier, NotFinite, Prediction, WrongPixels
+from deployments.image.engine import OutOfDeviceMemory
+from deployments.image.sizes import BatchSizes
+from tests.deployments.image.fake_engine import CLASSES, CONFIG, FakeEngine, even, picture
 
 
-@pytest.fixture(scope="module")
-def classifier(mobilenet: Path) -> ImageClassifier:
-    return ImageClassifier.load(mobilenet, device="cpu")
+def classifier(engine: FakeEngine, largest: int = 8) -> ImageClassifier:
+    sizes = [size for size in (1, 2, 4, 8) if size <= largest]
+    return ImageClassifier(engine, CONFIG, BatchSizes(even(sizes), pads=engine.pads))
 
 
-@pytest.fixture
-def threads_restored() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+def classes(answers: list[tuple[Prediction, ...] | Exception]) -> list[int | str]:
+    """The best class of each answer, or the name of its error."""
+    return [
+        type(answer).__name__ if isinstance(answer, Exception) else answer[0].class_index
+        for answer in answers
+    ]
 
 
-def right(
-    classifier: ImageClassifier, photographs: list[Photograph], batch_size: int
-) -> tuple[int, int]:
-    """How many are right at top-1 and at top-5."""
-    first = fifth = 0
-    for start in range(0, len(photographs), batch_size):
-        batch = photographs[start : start + batch_size]
-        images = [photograph.pixels(classifier.config) for photograph in batch]
-        answers = classifier.classify(images, [5] * len(images))
-        for photograph, predictions in zip(batch, answers, strict=True):
-            found = [prediction.class_index for prediction in predictions]
-            first += found[0] == photograph.class_index
-            fifth += photograph.class_index in found
-    return first, fifth
+class TestPredictions:
+    def test_each_picture_gets_its_own_number_of_them(self) -> None:
+        answers = classifier(FakeEngine()).classify([picture(3)] * 4, [1, 2, CLASSES, 2000])
+        assert [len(answer) for answer in answers if isinstance(answer, tuple)] == [1, 2, 6, 6]
+        assert classes(answers) == [3] * 4
 
+    def test_probabilities_are_the_softmax_of_the_logits(self) -> None:
+        (answer,) = classifier(FakeEngine()).classify([picture(2)], [CLASSES])
+        assert isinstance(answer, tuple)
+        expected = np.exp([10.0] + [0.0] * 5) / (np.exp(10.0) + 5)
+        assert [each.probability for each in answer] == pytest.approx(expected.tolist())
+        # Equal classes keep their order.
+        assert [each.class_index for each in answer] == [2, 0, 1, 3, 4, 5]
+        assert answer[0].label == "class 2"
 
-class TestRealWeights:
-    @pytest.mark.parametrize("batch_size", [1, 8, 50])
-    def test_accuracy(
-        self, classifier: ImageClassifier, photographs: list[Photograph], batch_size: int
+    @given(
+        arrays.arrays(np.float32, st.integers(6, 6), elements=st.floats(-100, 100, width=32)),
+        st.integers(1, 8),
+    )
+    def test_best_first_and_the_lower_class_among_equals(
+        self, logits: NDArray[np.float32], count: int
     ) -> None:
-        assert right(classifier, photographs, batch_size) == (41, 47)
+        engine = FakeEngine()
+        engine.logits = lambda images: logits[None]  # type: ignore[method-assign]
+        (answer,) = classifier(engine).classify([picture(0)], [count])
+        assert isinstance(answer, tuple)
+        expected = sorted(range(6), key=lambda index: (-logits[index], index))[:count]
+        assert [each.class_index for each in answer] == expected
 
-    def test_accuracy_in_float32(self, mobilenet: Path, photographs: list[Photograph]) -> None:
-        classifier = ImageClassifier.load(mobilenet, device="cpu", precision="float32")
-        assert classifier.precision == "float32"
-        assert right(classifier, photographs, 10) == (41, 47)
-
-    @needs_cuda
-    @pytest.mark.parametrize("precision", ["auto", "float32", "float16"])
-    def test_accuracy_on_cuda(
-        self, mobilenet: Path, photographs: list[Photograph], precision: str
-    ) -> None:
-        classifier = ImageClassifier.load(mobilenet, device="cuda", precision=precision)
-        assert right(classifier, photographs, 16) == (41, 47)
-
-    def test_logits_equal_torchvision(
-        self, mobilenet: Path, shared_data: Path, photographs: list[Photograph]
-    ) -> None:
-        """Preprocessing included, in float32."""
-        file = shared_data / "weights" / "mobilenet_v2.pth"
-        network = models.mobilenet_v2(weights=None).eval()
-        network.load_state_dict(torch.load(file, weights_only=True))
-        transforms = models.MobileNet_V2_Weights.IMAGENET1K_V1.transforms()
-        opened = [Image.open(photograph.path).convert("RGB") for photograph in photographs[:16]]
-        with torch.inference_mode():
-            expected = network(torch.stack([transforms(image) for image in opened])).numpy()
-        classifier = ImageClassifier.load(mobilenet, device="cpu", precision="float32")
-        images = [photograph.pixels(classifier.config) for photograph in photographs[:16]]
-        assert np.abs(classifier.logits(images) - expected).max() < 1e-3
-
-    @pytest.mark.parametrize("name", ENCODINGS_OF_THE_ESPRESSO)
-    def test_the_espresso_in_every_encoding(
-        self, classifier: ImageClassifier, awkward: Path, name: str
-    ) -> None:
-        image = decode((awkward / name).read_bytes(), classifier.config.preprocessing)
-        ((best,),) = classifier.classify([image], [1])
-        assert (best.class_index, best.label) == (967, "espresso")
-
-
-class TestClassify:
-    def test_each_picture_gets_its_own_number_of_predictions(
-        self, classifier: ImageClassifier, photographs: list[Photograph]
-    ) -> None:
-        images = [photograph.pixels(classifier.config) for photograph in photographs[:4]]
-        answers = classifier.classify(images, [1, 5, 1000, 2000])
-        assert [len(predictions) for predictions in answers] == [1, 5, 1000, 1000]
-        for predictions in answers:
-            probabilities = [prediction.probability for prediction in predictions]
-            assert probabilities == sorted(probabilities, reverse=True)
-        assert sum(prediction.probability for prediction in answers[2]) == pytest.approx(1)
-
-    def test_neighbours_do_not_matter(
-        self, classifier: ImageClassifier, photographs: list[Photograph]
-    ) -> None:
-        images = [photograph.pixels(classifier.config) for photograph in photographs[:8]]
-        together = classifier.classify(images, [3] * 8)
-        for image, predictions in zip(images, together, strict=True):
-            (alone,) = classifier.classify([image], [3])
-            assert alone[0].class_index == predictions[0].class_index
-            assert alone[0].probability == pytest.approx(predictions[0].probability, abs=0.02)
-
-    def test_none(self, classifier: ImageClassifier) -> None:
-        assert classifier.classify([], []) == []
+    def test_none(self) -> None:
+        engine = FakeEngine()
+        assert classifier(engine).classify([], []) == []
+        assert engine.passes == []
 
     @pytest.mark.parametrize("top_k", [[], [1, 1], [0]])
-    def test_wrong_top_k(self, classifier: ImageClassifier, top_k: list[int]) -> None:
+    def test_wrong_top_k(self, top_k: list[int]) -> None:
         with pytest.raises(ValueError, match="top_k"):
-            classifier.classify([np.zeros((224, 224, 3), np.uint8)], top_k)
+            classifier(FakeEngine()).classify([picture(1)], top_k)
 
+
+class TestItemsThatFail:
     @pytest.mark.parametrize(
         "image",
         [
-            np.zeros((225, 224, 3), np.uint8),
-            np.zeros((3, 224, 224), np.uint8),
-            np.zeros((224, 224, 3), np.float32),
+            np.zeros((5, 4, 3), np.uint8),
+            np.zeros((3, 4, 4), np.uint8),
+            np.zeros((4, 4, 3), np.float32),
+            "no array",
         ],
     )
-    def test_wrong_pixels(self, classifier: ImageClassifier, image: NDArray[Any]) -> None:
-        good = np.zeros((224, 224, 3), np.uint8)
-        with pytest.raises(ValueError, match="uint8 of shape"):
-            classifier.classify([good, image], [1, 1])
+    def test_wrong_pixels_fail_alone(self, image: Any) -> None:
+        engine = FakeEngine()
+        answers = classifier(engine).classify([picture(1), image, picture(2)], [1, 1, 1])
+        assert classes(answers) == [1, "WrongPixels", 2]
+        assert engine.passes == [2]
+        assert isinstance(answers[1], WrongPixels)
 
-    def test_read_only_pixels_are_left_alone(self, classifier: ImageClassifier) -> None:
-        image = np.full((224, 224, 3), 7, np.uint8)
-        image.setflags(write=False)
-        classifier.warm_up([1, 2])
-        classifier.classify([image], [1])
-        assert (image == 7).all()
-
-
-class TestLoad:
-    @pytest.mark.usefixtures("threads_restored")
-    def test_threads(self, mobilenet: Path) -> None:
-        ImageClassifier.load(mobilenet, device="cpu", threads=1)
-        assert torch.get_num_threads() == 1
-
-    @pytest.mark.parametrize(
-        ("name", "content"),
-        [
-            (WEIGHTS_FILE, None),
-            (WEIGHTS_FILE, b""),
-            (WEIGHTS_FILE, b"\xff" * 100),
-            (CONFIG_FILE, None),
-            (CONFIG_FILE, b"{"),
-            (CONFIG_FILE, b"[]"),
-        ],
-    )
-    def test_damaged_folder(
-        self, mobilenet: Path, tmp_path: Path, name: str, content: bytes | None
-    ) -> None:
-        folder = shutil.copytree(mobilenet, tmp_path / "model")
-        if content is None:
-            (folder / name).unlink()
-        else:
-            (folder / name).write_bytes(content)
-        with pytest.raises(WeightsError, match=name):
-            ImageClassifier.load(folder)
-
-    @pytest.mark.parametrize(
-        ("field", "value", "message"),
-        [
-            ("architecture", "resnet18", "do not fit: .* missing keys"),
-            ("architecture", "resnet_18", "did you mean resnet18"),
-            ("labels", ["a", "b"], "do not fit: size mismatch"),
-        ],
-    )
-    def test_config_of_other_weights(
-        self, mobilenet: Path, tmp_path: Path, field: str, value: object, message: str
-    ) -> None:
-        folder = shutil.copytree(mobilenet, tmp_path / "model")
-        fields = json.loads((folder / CONFIG_FILE).read_text())
-        (folder / CONFIG_FILE).write_text(json.dumps(fields | {field: value}))
-        with pytest.raises(WeightsError, match=message):
-            ImageClassifier.load(folder)
+    def test_an_answer_that_is_not_finite_fails_alone(self) -> None:
+        answers = classifier(FakeEngine(poisoned=[4])).classify(
+            [picture(1), picture(4), picture(2)], [1, 1, 1]
+        )
+        assert classes(answers) == [1, "NotFinite", 2]
+        assert isinstance(answers[1], NotFinite)
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "tpu", "meta"])
-def test_impossible_devices_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="device"):
-        choose_device(name)
+class TestOutOfMemory:
+    def test_halves_and_remembers(self) -> None:
+        engine = FakeEngine(fits=5)
+        model = classifier(engine)
+        answers = model.classify([picture(n % CLASSES) for n in range(8)], [1] * 8)
+        assert classes(answers) == [n % CLASSES for n in range(8)]
+        assert engine.passes == [8, 4, 4]
+        assert model.sizes.largest == 4
+        assert model.status.batch_sizes == (1, 2, 4)
+
+    def test_what_does_not_fit_after_that_is_refused(self) -> None:
+        engine = FakeEngine(fits=3)
+        model = classifier(engine)
+        answers = model.classify([picture(1)] * 8, [1] * 8)
+        assert all(isinstance(answer, OutOfDeviceMemory) for answer in answers)
+        assert engine.passes == [8, 4]
+        # What comes later goes on with the smaller size, and is halved once more.
+        assert classes(model.classify([picture(1)] * 4, [1] * 4)) == [1] * 4
+        assert model.sizes.largest == 2
+
+    def test_the_first_half_is_answered_where_only_the_second_does_not_fit(self) -> None:
+        engine = FakeEngine(fits=5)
+
+        def shrink(size: int) -> None:
+            if engine.passes == [8, 4, 4]:
+                engine.fits = 0
+
+        engine = FakeEngine(fits=5, on_pass=shrink)
+        answers = classifier(engine).classify([picture(1)] * 8, [1] * 8)
+        assert classes(answers) == [1] * 4 + ["OutOfDeviceMemory"] * 4
+
+    def test_one_picture_is_tried_once_more(self) -> None:
+        engine = FakeEngine(fits=0)
+        model = classifier(engine)
+        assert classes(model.classify([picture(1)], [1])) == ["OutOfDeviceMemory"]
+        assert engine.passes == [1, 1]
+        engine.fits = 1
+        assert classes(model.classify([picture(1)], [1])) == [1]
 
 
-@pytest.mark.parametrize("name", ["float16", "int8"])
-def test_impossible_precisions_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="choose auto or"):
-        choose_precision(name, CPU)
-
-
-def test_automatic_precision_is_one_that_can_be_chosen() -> None:
-    automatic = choose_precision("auto", CPU)
-    assert choose_precision(automatic, CPU) == automatic
+def test_status() -> None:
+    status = classifier(FakeEngine()).status
+    assert status == EngineStatus("cpu", "float32", "eager", (1, 2, 4, 8))
