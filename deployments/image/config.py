@@ -1,4 +1,4 @@
-"""What a stored image model is, beside its weights; readable without torch.
+"""What a stored image model is, beside its weights; readable without torch or keras.
 
 The folder of a model holds `weights.safetensors` and `config.json`; this is the second. The part
 of the service that decodes pictures reads it too, to know which pixels the model wants.
@@ -13,6 +13,7 @@ from deployments.image.decoding import Preprocessing
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+FRAMEWORKS = ("torch", "keras")
 
 
 class WeightsError(ValueError):
@@ -21,12 +22,16 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True)
 class ImageModelConfig:
-    """Architecture, name of the torchvision preset, its preprocessing, a label for each class."""
+    """Architecture, name of the weights' preset, its preprocessing, a label for each class.
+
+    framework: "torch" (torchvision's architectures) or "keras" (those of keras.applications).
+    """
 
     architecture: str
     preset: str
     preprocessing: Preprocessing
     labels: tuple[str, ...]
+    framework: str = "torch"
 
     def save(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
@@ -48,6 +53,10 @@ class ImageModelConfig:
 
 def _parse(fields: dict[str, Any]) -> ImageModelConfig:
     preprocessing = fields["preprocessing"]
+    # Models stored before there was a second framework do not name it.
+    framework = str(fields.get("framework", "torch"))
+    if framework not in FRAMEWORKS:
+        raise ValueError(f"framework must be {' or '.join(FRAMEWORKS)}, not {framework!r}")
     return ImageModelConfig(
         architecture=str(fields["architecture"]),
         preset=str(fields["preset"]),
@@ -57,8 +66,10 @@ def _parse(fields: dict[str, Any]) -> ImageModelConfig:
             interpolation=preprocessing["interpolation"],
             mean=_three_numbers(preprocessing["mean"]),
             std=_three_numbers(preprocessing["std"]),
+            stretch=bool(preprocessing.get("stretch", False)),
         ),
         labels=tuple(map(str, fields["labels"])),
+        framework=framework,
     )
 
 
