@@ -17,14 +17,21 @@ from deployments.faq.corpus import corpus_digest
 from deployments.image.decoding import Preprocessing
 from deployments.registry import ModelNotFound, ModelVersion, Registry
 from serve_app.configuration import Configuration
-from serve_app.settings import Settings
+from serve_app.settings import ImageSettings, Settings
 
 CORPUS_TAG = "corpus_digest"
 SOURCE_TAG = "source_digest"
 PREPROCESSING = "preprocessing"
 
-WEIGHTS_HOST = "download.pytorch.org"
+WEIGHTS_HOSTS = {"torch": "download.pytorch.org", "keras": "storage.googleapis.com"}
+"""Where each framework publishes weights."""
 NETWORK_TIMEOUT_S = 2.0
+
+_WEIGHTS_FILES = {
+    "torch": "/path/to/file.pth (a state dict as .pth or .safetensors; image.architecture=NAME "
+    "takes any torchvision classifier)",
+    "keras": "/path/to/file.weights.h5 (image.architecture=NAME takes any of keras.applications)",
+}
 
 
 class PreparationFailed(RuntimeError):
@@ -72,20 +79,25 @@ def trained_on(settings: Settings, corpus_digest: str) -> str:
     return corpus_digest if embeddings is None else f"{corpus_digest} {embeddings}"
 
 
+def image_model_name(image: ImageSettings) -> str:
+    """In the registry: the architecture; that of Keras is another one of the same name."""
+    return image.architecture if image.framework == "torch" else f"keras-{image.architecture}"
+
+
 def find_image(settings: Settings, registry: Registry) -> ModelVersion | Missing:
     """The version made of `image.weights` where a file is named, else the one with the alias."""
     image = settings.image
+    name = image_model_name(image)
     if image.weights is not None:
-        found = registry.find(image.architecture, tag=SOURCE_TAG, value=source_digest(settings))
-        return found or Missing(image.architecture, "the weights are not registered")
+        found = registry.find(name, tag=SOURCE_TAG, value=source_digest(settings))
+        return found or Missing(name, "the weights are not registered")
     try:
-        return registry.resolve(image.architecture, image.alias)
+        return registry.resolve(name, image.alias)
     except ModelNotFound:
         return Missing(
-            image.architecture,
-            f"no weights for {image.architecture} are registered and they could not be "
-            "downloaded; start with image.weights=/path/to/file.pth (a state dict as .pth or "
-            ".safetensors; image.architecture=NAME takes any torchvision classifier)",
+            name,
+            f"no weights for {name} are registered and they could not be downloaded; start with "
+            f"image.weights={_WEIGHTS_FILES[image.framework]}",
         )
 
 
@@ -113,7 +125,7 @@ def prepare(configuration: Configuration) -> Models:
     settings = configuration.settings
     registry = registry_of(settings)
     faq, image = find_faq(settings, registry), find_image(settings, registry)
-    can_make_image = settings.image.weights is not None or _has_network()
+    can_make_image = settings.image.weights is not None or _has_network(settings)
     if isinstance(faq, Missing) or (isinstance(image, Missing) and can_make_image):
         _prepare_in_own_process(configuration)
         faq, image = find_faq(settings, registry), find_image(settings, registry)
@@ -122,10 +134,11 @@ def prepare(configuration: Configuration) -> Models:
     return Models(faq, image)
 
 
-def _has_network() -> bool:
+def _has_network(settings: Settings) -> bool:
     """Whether the published weights can be asked for: spares each start without the imports."""
+    host = WEIGHTS_HOSTS[settings.image.framework]
     try:
-        socket.create_connection((WEIGHTS_HOST, 443), NETWORK_TIMEOUT_S).close()
+        socket.create_connection((host, 443), NETWORK_TIMEOUT_S).close()
     except OSError:
         return False
     return True

@@ -72,6 +72,7 @@ def test_training_is_reached_from_the_command_line_alone() -> None:
         "deployments.faq.pictures",
         "deployments.faq.preparation",
         "deployments.faq.training",
+        "deployments.image.contact_sheet",
         "deployments.image.weights",
     }
     found = {path.parts[1] for path, name in names("serve_app") if within(name, training)}

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 from torchvision.models import get_model_weights
@@ -14,6 +14,7 @@ from deployments.image.config import WeightsError
 
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _CHUNK_BYTES = 1 << 20
+_BAR_AFTER_S = 1.0
 
 
 class WeightsUnavailable(WeightsError):
@@ -37,15 +38,12 @@ def download_weights(
         WeightsError: unknown architecture or preset
         WeightsUnavailable: no network, an error from the server, or a file with the wrong hash
     """
-    presets(architecture)  # refuses a name that is unknown before torchvision looks it up
-    entry = find_preset(architecture, preset or get_model_weights(architecture).DEFAULT.name)
+    entry = recommended_preset(architecture, preset)
     name: str = entry.url.rpartition("/")[2]
     url = entry.url if base_url is None else f"{base_url.rstrip('/')}/{name}"
     path = folder / name
-    if path.is_file():
-        with path.open("rb") as file:
-            if is_named_after(name, hashlib.file_digest(file, "sha256").hexdigest()):
-                return path
+    if path.is_file() and is_named_after(name, file_sha256(path, progress=progress)):
+        return path
     try:
         fetch(url, path, progress=progress)
     except (httpx.HTTPError, WeightsError) as error:
@@ -55,6 +53,36 @@ def download_weights(
             f" image.weights=/path/to/{name}"
         ) from error
     return path
+
+
+def recommended_preset(architecture: str, name: str | None = None) -> Any:
+    """The preset called `name`, or the one that torchvision recommends.
+
+    Raises:
+        WeightsError: unknown architecture or preset
+    """
+    presets(architecture)  # refuses a name that is unknown before torchvision looks it up
+    return find_preset(architecture, name or get_model_weights(architecture).DEFAULT.name)
+
+
+def file_sha256(path: Path, *, progress: bool = False) -> str:
+    """The hexadecimal sha256 of a file; the progress bar appears where it takes over a second."""
+    digest = hashlib.sha256()
+    with (
+        path.open("rb") as file,
+        tqdm(
+            desc=f"checking {path.name}",
+            total=path.stat().st_size,
+            unit="B",
+            unit_scale=True,
+            delay=_BAR_AFTER_S,
+            disable=not progress,
+        ) as bar,
+    ):
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    return digest.hexdigest()
 
 
 def fetch(url: str, path: Path, *, progress: bool) -> None:

@@ -4,27 +4,26 @@ Nothing that is read here may run code: pickles are opened with `weights_only=Tr
 stored is safetensors and JSON.
 """
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from deployments.image.architectures import (
-    build,
-    fill,
     find_preset,
     hash_in_name,
     is_named_after,
     preprocessing_of,
+    recognise,
 )
+from deployments.image.checkpoint import read_state_dict
 from deployments.image.config import WEIGHTS_FILE, ImageModelConfig, WeightsError
 from deployments.image.decoding import Preprocessing
-from deployments.image.download import WeightsUnavailable, download_weights
+from deployments.image.download import WeightsUnavailable, download_weights, file_sha256
+from deployments.image.networks import build, fill
 
 __all__ = [
     "ImageModelConfig",
@@ -34,36 +33,49 @@ __all__ = [
     "export_weights",
 ]
 
+_OTHER_NETWORK = 10
+"""So many odd keys are no slip: the weights are of another network."""
+
 
 def export_weights(
-    architecture: str, weights: Path, folder: Path, *, preset: str | None = None
+    architecture: str,
+    weights: Path,
+    folder: Path,
+    *,
+    preset: str | None = None,
+    labels: Sequence[str] | None = None,
+    progress: bool = False,
 ) -> ImageModelConfig:
     """Checks a state dict (`.pth` or `.safetensors`) and stores it as a model in `folder`.
 
     The preset says which preprocessing and labels belong to the weights. Without a name it is the
-    one that published this very file (by sha256), else the architecture's first. Where the
-    weights have another number of classes than the preset has labels, they are called "class N".
+    one that published this very file (by sha256), else the architecture's first. `labels` replaces
+    the preset's; where there are none for the weights' number of classes, they are "class N".
+    Tensors keep their type and are stored so that they can be mapped into memory.
 
     Raises:
         WeightsError: unknown architecture or preset; a file that is missing, damaged, not what the
-            hash in its name says, not a state dict, not finite, or does not fit the architecture
+            hash in its name says, not a state dict, not finite, or does not fit the architecture;
+            another number of labels than of classes
     """
-    if not weights.is_file():
-        raise WeightsError(f"{weights} does not exist or is not a file")
-    sha256 = _sha256(weights)
+    find_preset(architecture, preset)  # a wrong name need not wait for the reading
+    sha256 = _sha256(weights, progress=progress)
     entry = find_preset(architecture, preset, sha256)
     if hash_in_name(weights.name) and not is_named_after(weights.name, sha256):
         raise WeightsError(
             f"{weights.name} is damaged or was not downloaded completely: its sha256 begins with"
-            f" {sha256[:8]}, not as its name says"
+            f" {sha256[:8]}, not as its name says; download it again"
         )
-    state = _read(weights)
+    state = read_state_dict(weights)
     preprocessing = preprocessing_of(entry)
     classes = _count_classes(architecture, preprocessing, state)
     network = build(architecture, classes, preprocessing)
-    fill(network, state)
+    _fill(network, state, architecture)
     _check_finite(network)
-    config = ImageModelConfig(architecture, entry.name, preprocessing, _labels(entry, classes))
+    names = _labels(entry, classes) if labels is None else tuple(labels)
+    if len(names) != classes:
+        raise WeightsError(f"the weights have {classes} classes, but there are {len(names)} labels")
+    config = ImageModelConfig(architecture, entry.name, preprocessing, names)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {key: value.detach().clone().contiguous() for key, value in network.state_dict().items()},
@@ -73,49 +85,28 @@ def export_weights(
     return config
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(
-                f"{path.name} is not a readable safetensors file: {error}"
-            ) from error
+def _sha256(weights: Path, *, progress: bool) -> str:
+    if not weights.exists():
+        raise WeightsError(f"{weights} does not exist")
+    if not weights.is_file():
+        raise WeightsError(f"{weights} is not a file of weights but a folder, or something else")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged or foreign file makes torch.load raise nearly anything.
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path.name} is not a readable file of weights: {reason}") from error
-    return _check_state_dict(content, path.name)
+        return file_sha256(weights, progress=progress)
+    except OSError as error:
+        raise WeightsError(f"{weights} cannot be read: {error.strerror or error}") from error
 
 
-def _check_state_dict(content: Any, name: str) -> Mapping[str, Tensor]:
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"{name} holds a {type(content).__name__}, not a state dict")
-    if not content or not all(map(_is_weight, content.keys(), content.values())):
-        hint = (
-            "; it looks like a training checkpoint: save its 'state_dict' alone"
-            if "state_dict" in content
-            else ""
-        )
-        raise WeightsError(f"{name} is not a state dict of names and dense, real tensors{hint}")
-    return content
-
-
-def _is_weight(name: Any, value: Any) -> bool:
-    return (
-        isinstance(name, str)
-        and isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not value.is_complex()
-    )
+def _fill(network: nn.Module, state: Mapping[str, Tensor], architecture: str) -> None:
+    try:
+        fill(network, state)
+    except WeightsError as error:
+        # Looked for only where keys or shapes are of another network: it takes seconds.
+        expected = network.state_dict()
+        odd = expected.keys() ^ state.keys()
+        odd |= {k for k in expected.keys() & state if expected[k].shape != state[k].shape}
+        found = recognise(state, architecture) if len(odd) >= _OTHER_NETWORK else None
+        hint = f"; they look like those of {found}: image.architecture={found}" if found else ""
+        raise WeightsError(f"{architecture}: {error}{hint}") from error
 
 
 def _count_classes(

@@ -15,6 +15,8 @@ from serve_app.configuration import Configuration, ConfigurationError, configure
 Command = Callable[[argparse.Namespace, Configuration], int]
 
 EXIT_USAGE = 2
+API_KEY = "SCORING_API_KEY"
+"""The variable with the key that `image classify --url` sends; not a setting."""
 
 FAQ_COMMANDS = {
     "train": ("faq_train", "train on a corpus, evaluate, register the model"),
@@ -23,10 +25,19 @@ FAQ_COMMANDS = {
     "compare": ("faq_compare", "compare two registered models on the same questions"),
     "promote": ("promote", "serve another registered version from now on"),
 }
+IMAGE_COMMANDS = {
+    "register": ("image_register", "check weights, store them as a model and register it"),
+    "classify": ("image_classify", "classify pictures, here or by a running service"),
+}
 """Module and meaning of each; a module has `add_arguments(parser)` and `run(options, settings)`.
 
 An option that is another way to write a setting appends `key=value` to `named`.
 """
+
+_GROUPS = {
+    "faq": ("the FAQ ranker", FAQ_COMMANDS),
+    "image": ("the image classifier", IMAGE_COMMANDS),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,13 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [word for word in rest if word.startswith("-")]:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        given = parse_arguments([*options.settings, *rest, *options.named])
-        configuration = configure(given, environment=os.environ, file=options.config)
+        loose = _take_files(options, [*options.settings, *rest])
+        given = parse_arguments([*loose, *options.named])
+        environment = {name: os.environ[name] for name in os.environ if name != API_KEY}
+        configuration = configure(given, environment=environment, file=options.config)
     except ConfigurationError as error:
         print(f"scoring: {error}", file=sys.stderr)
         return EXIT_USAGE
     command: Command = options.command
     return command(options, configuration)
+
+
+def _take_files(options: argparse.Namespace, loose: list[str]) -> list[str]:
+    """The words that are settings; where the command takes files, the others are those."""
+    if "files" not in options:
+        return loose
+    words = [*options.files, *loose]
+    settings = [word for word in words if "=" in word and not Path(word).exists()]
+    options.files = [Path(word) for word in words if word not in settings]
+    return settings
 
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:
@@ -57,11 +80,11 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     _add(commands, "prepare", _prepare, "train, fetch and register what the settings ask for")
     _add(commands, "settings", _settings, "print every setting, its meaning and its source")
     _add(commands, "serve-config", _serve_config, "print a config file for `serve deploy`")
-    faq = commands.add_parser("faq", help="the FAQ ranker").add_subparsers(required=True)
-    for name, (module, meaning) in FAQ_COMMANDS.items():
-        _add(faq, name, _run(module), meaning, module if words[:2] == ["faq", name] else None)
-    image = commands.add_parser("image", help="the image classifier").add_subparsers(required=True)
-    _add(image, "register", _register_image, "register image.weights, or the published weights")
+    for group, (help_text, members) in _GROUPS.items():
+        group_commands = commands.add_parser(group, help=help_text).add_subparsers(required=True)
+        for name, (module, meaning) in members.items():
+            needed = module if words[:2] == [group, name] else None
+            _add(group_commands, name, _run(module), meaning, needed)
     return parser
 
 
@@ -113,9 +136,3 @@ def _serve_config(_options: argparse.Namespace, configuration: Configuration) ->
     from serve_app.cli.show import show_serve_config
 
     return show_serve_config(configuration)
-
-
-def _register_image(_options: argparse.Namespace, configuration: Configuration) -> int:
-    from serve_app.cli.prepare import register_image
-
-    return register_image(configuration.settings)

@@ -6,6 +6,9 @@ import pytest
 
 from serve_app.cli import main
 from tests.deployments.faq.corpora import write_corpus
+from tests.deployments.image.conftest import shared_data
+
+__all__ = ["shared_data"]
 
 ROWS = [
     ("A1", "How do I reset my password?", ["forgot password", "new passphrase"], "password lost"),

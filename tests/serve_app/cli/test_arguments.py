@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from serve_app.cli import EXIT_USAGE, FAQ_COMMANDS, main
+from serve_app.cli import EXIT_USAGE, FAQ_COMMANDS, IMAGE_COMMANDS, main
 
 
 def shown(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -16,14 +16,20 @@ def shown(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return output + errors
 
 
-def test_the_faq_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    text = shown(["faq", "--help"], capsys)
-    assert all(name in text for name in FAQ_COMMANDS)
+GROUPS = {"faq": FAQ_COMMANDS, "image": IMAGE_COMMANDS}
 
 
-@pytest.mark.parametrize("name", FAQ_COMMANDS)
-def test_every_faq_command_takes_settings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = shown(["faq", name, "--help"], capsys)
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_commands_are_listed(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown([group, "--help"], capsys)
+    assert all(name in text for name in GROUPS[group])
+
+
+@pytest.mark.parametrize("words", [(group, name) for group in GROUPS for name in GROUPS[group]])
+def test_every_command_takes_settings(
+    words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown([*words, "--help"], capsys)
     assert "--config FILE" in text
     assert "key=value" in text
 
