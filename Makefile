@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test lint format bench serve-config settings clean
+.PHONY: serve test lint format bench bench-gpu serve-config settings clean
 
 # `exec`, so that Ctrl-C and TERM reach the service and not a shell in between.
 serve: $(INSTALLED)
@@ -27,6 +27,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+bench-gpu: $(INSTALLED)
+	@exec $(BIN)/python -m benchmarks.gpu $(ARGS)
 
 serve-config: $(INSTALLED)
 	@exec $(BIN)/scoring serve-config $(ARGS)

@@ -10,9 +10,11 @@ from pathlib import Path
 from benchmarks import (
     faq,
     footprint,
+    image_plots,
     images,
     processes,
     quality,
+    ramp,
     report,
     scale,
     scale_report,
@@ -25,10 +27,14 @@ from benchmarks.rounds import Options
 SCENARIOS: dict[str, Callable[[Options, str], Report]] = {
     "faq": faq.run,
     "images": images.run,
+    "ramp": ramp.run,
     "start": startup.run,
     "memory": footprint.run,
     "quality": quality.run,
 }
+DRAW: dict[str, report.Draw] = {"images": image_plots.draw_images, "ramp": image_plots.draw_ramp}
+"""The scenarios that have plots of their own."""
+PICTURES = ("images", "ramp")
 SCALE = "scale"
 """Measures no server, but the ranker by the number of its FAQs."""
 
@@ -36,7 +42,14 @@ SCALE = "scale"
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 where everything was measured and answered without errors; missed goals are no failure."""
     given = _parser().parse_args(arguments)
-    options = Options(given.seconds, given.connections, given.rounds, tuple(given.only))
+    options = Options(
+        given.seconds,
+        given.connections,
+        given.rounds,
+        tuple(given.only),
+        given.architecture,
+        given.picture_connections,
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"load average: {os.getloadavg()[0]:.2f} (a quiet machine is near 0)", flush=True)
     names = [*SCENARIOS, SCALE] if given.scenario == "all" else [given.scenario]
@@ -50,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(name: str, options: Options, folder: Path) -> Report:
     found = SCENARIOS[name](options, _command(name, options))
-    written = report.save(found, folder)
+    written = report.save(found, folder, DRAW.get(name, report.bars))
     print(f"\n{report.render(found)}\n\nwrote {', '.join(map(str, written))}\n", flush=True)
     return found
 
@@ -73,7 +86,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("scenario", nargs="?", default="all", choices=[*SCENARIOS, SCALE, "all"])
     parser.add_argument("--seconds", type=float, default=10.0, help="measured time of each run")
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument(
+        "--connections", type=int, default=16, help="of questions, and to find ramp's capacity"
+    )
+    parser.add_argument(
+        "--picture-connections",
+        type=_counts,
+        default=Options.picture_connections,
+        metavar="COUNT,...",
+        help="numbers of connections that images measures",
+    )
+    parser.add_argument(
+        "--architecture", default=Options.architecture, help="of images and ramp (torchvision)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="times that every server is measured")
     parser.add_argument("--out", type=Path, default=BENCHMARKS / "results")
     parser.add_argument(
@@ -89,9 +114,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _counts(text: str) -> tuple[int, ...]:
+    counts = tuple(int(word) for word in text.split(","))
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError("a number of connections is at least 1")
+    return counts
+
+
 def _command(scenario: str, options: Options) -> str:
     words = ["python -m benchmarks", scenario, f"--seconds {options.seconds:g}"]
-    words += [f"--connections {options.connections}", f"--rounds {options.rounds}"]
+    if scenario == "images":
+        counts = ",".join(map(str, options.picture_connections))
+        words.append(f"--picture-connections {counts}")
+    else:
+        words.append(f"--connections {options.connections}")
+    words.append(f"--rounds {options.rounds}")
+    if scenario in PICTURES and options.architecture != Options.architecture:
+        words.append(f"--architecture {options.architecture}")
     if options.only:
         words.append("--only " + " ".join(f'"{name}"' for name in options.only))
     return " ".join(words)

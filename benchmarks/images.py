@@ -1,37 +1,32 @@
-"""Pictures: this application beside plain PyTorch in a loop and LitServe's ResNet-152 example.
+"""Pictures: this application beside plain PyTorch, its own engine, `@serve.batch` and LitServe.
 
-All run one set of full-size ResNet-152 weights, made for the run, and get the same photographs,
-which all but the bare model decode.
+All run one set of full-size weights, made for the run, and get the same photographs, which all but
+the bare model and the engine decode.
 """
 
-import json
-import math
-import subprocess
-import sys
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
-from benchmarks.environments import ROOT, WORK, versions
+from benchmarks import image_loops, report
+from benchmarks.environments import versions
+from benchmarks.image_goals import goals
+from benchmarks.image_loops import LONE_DECODING, Loops
 from benchmarks.payloads import photographs, pictures
-from benchmarks.report import APPLICATION, Goal, Measurement, Report, Row
+from benchmarks.report import Report
 from benchmarks.rounds import Findings, Options, measure_server
 from benchmarks.servers import Server, application, forget_application
 
-BARE = "PyTorch loop, decoded before"
-DECODING = "PyTorch loop with decoding"
-PYTORCH = "PyTorch"
+PATH = "/v1/images/classify"
+READY = "/readyz/image"
 LITSERVE = "LitServe"
+SERVE_BATCH = "@serve.batch"
 SEARCH_SECONDS = 3.0
 LONGER = 3
 """Pictures come in batches, of which a run holds few: it takes this many times longer than one of
 questions, so that a batch more or less within it matters little."""
-
-
-class LoopError(RuntimeError):
-    """The PyTorch loop failed; the message holds its last output."""
 
 
 def run(options: Options, command: str) -> Report:
@@ -41,55 +36,52 @@ def run(options: Options, command: str) -> Report:
         absent = "the photographs (data/images/labelled of the shared data) are absent"
         return Report(scenario="images", command=command, failures=(absent,))
     forget_application()
-    weights = WORK / "resnet152.pth"
-    print("making full-size ResNet-152 weights ...", flush=True)
-    classes = _loop("make", weights, files)["classes"]
+    loops, classes = image_loops.make(options.architecture, files)
     print("searching the bare model's best batch size and precision ...", flush=True)
-    seconds = min(options.seconds, SEARCH_SECONDS)
-    found = _loop("search", weights, files, "--seconds", str(seconds))["found"]
+    found = loops.search(min(options.seconds, SEARCH_SECONDS))
     options = replace(options, seconds=options.seconds * LONGER)
     findings = Findings()
-    servers = [server for server in _servers(weights) if options.wants(server.name)]
+    servers = [server for server in _servers(loops) if options.wants(server.name)]
+    engine: dict[str, Any] = {}
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}", flush=True)
-        findings.measurements += _bare(weights, files, found[0], options.seconds)
+        findings.measurements += loops.bare(found, options.seconds)
+        measured, engine = loops.engine(options.seconds)
+        findings.measurements.append(measured)
         for server in servers:
             payloads = pictures(server, files, classes)
-            measure_server(server, payloads, [options.connections], options, findings)
-    return _report(options, command, findings, found)
+            measure_server(server, payloads, options.picture_connections, options, findings)
+    return _report(options, command, findings, found, engine)
 
 
-def goals(rows: Sequence[Row], connections: int) -> tuple[Goal, ...]:
-    """What the application is to reach."""
-    own = _rate(report.best(rows, APPLICATION, connections))
-    bare = _rate(next((row for row in rows if row.name == BARE), None))
-    example = _rate(report.best(rows, LITSERVE, connections))
-    return (
-        Goal("throughput, x the bare model at its best", 0.9, own / bare, True),
-        Goal("throughput, x LitServe's example", 2.0, own / example, True),
-    )
-
-
-def _rate(row: Row | None) -> float:
-    return row.requests_per_s if row else math.nan
-
-
-def _servers(weights: Path) -> list[Server]:
-    own = application(
-        "image.architecture=resnet152",
+def own_server(architecture: str, weights: Path) -> Server:
+    """The application with these weights; questions are answered from its embedded corpus."""
+    return application(
+        f"image.architecture={architecture}",
         f"image.weights={weights}",
-        path="/v1/images/classify",
-        ready_path="/readyz/image",
+        path=PATH,
+        ready_path=READY,
         form="picture",
     )
+
+
+def _servers(loops: Loops) -> list[Server]:
+    own = own_server(loops.architecture, loops.weights)
+    settings = own.command[2:]
     return [
         own,
-        _litserve("LitServe example", weights, 1),
-        _litserve("LitServe batched", weights, 8),
+        replace(
+            own,
+            name="the same on @serve.batch",
+            family=SERVE_BATCH,
+            command=(image_loops.PYTHON, "-m", "benchmarks.peers.serve_batch_app", *settings),
+        ),
+        _litserve("LitServe example", loops, 1),
+        _litserve("LitServe batched", loops, 8),
     ]
 
 
-def _litserve(name: str, weights: Path, batch: int) -> Server:
+def _litserve(name: str, loops: Loops, batch: int) -> Server:
     script = "benchmarks.peers.litserve_resnet"
     return Server(
         name,
@@ -99,54 +91,51 @@ def _litserve(name: str, weights: Path, batch: int) -> Server:
         "/health",
         form="base64",
         peer="litserve_resnet",
-        environment={"BENCHMARK_WEIGHTS": str(weights)},
+        environment={
+            "BENCHMARK_ARCHITECTURE": loops.architecture,
+            "BENCHMARK_WEIGHTS": str(loops.weights),
+        },
     )
-
-
-def _bare(
-    weights: Path, files: Sequence[Path], best: dict[str, Any], seconds: float
-) -> list[Measurement]:
-    chosen = ("--batch", str(best["batch"]), "--precision", str(best["precision"]))
-    speeds = _loop("run", weights, files, "--seconds", str(seconds), *chosen)
-    rows = [(BARE, speeds["bare"]), (DECODING, speeds["decoding"])]
-    for name, speed in rows:
-        print(f"  {name}: {speed['images_per_s']:.1f}/s", flush=True)
-    return [
-        Measurement(name, PYTORCH, 0, speed["images_per_s"], speed["p50_ms"], speed["p99_ms"], 0)
-        for name, speed in rows
-    ]
-
-
-def _loop(command: str, weights: Path, files: Sequence[Path], *arguments: str) -> dict[str, Any]:
-    names = [str(file) for file in files]
-    words = [sys.executable, "-m", "benchmarks.torch_loop", command, str(weights), *arguments]
-    done = subprocess.run(
-        [*words, "--pictures", *names], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    if done.returncode != 0:
-        last = " | ".join(done.stderr.replace(str(ROOT), ".").splitlines()[-3:])
-        raise LoopError(f"PyTorch loop ({command}): {last}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
 
 
 def _report(
-    options: Options, command: str, findings: Findings, found: list[dict[str, Any]]
+    options: Options,
+    command: str,
+    findings: Findings,
+    found: Sequence[dict[str, Any]],
+    engine: dict[str, Any],
 ) -> Report:
     rows = report.summarise(findings.measurements)
     best = found[0]
-    form = f"the bare model is fastest at batch {best['batch']}, {best['precision']}"
+    chosen = f"{engine['execution']} in {engine['precision']}, batches of {engine['batch']}"
     return Report(
         scenario="images",
         command=command,
         rows=rows,
-        goals=goals(rows, options.connections),
+        goals=goals(rows, _lone_ratio(findings)),
         notes=(
-            f"{form}; its latencies are those of a batch",
+            f"{options.architecture}; requests are single pictures",
+            f"the bare model is fastest at batch {best['batch']}, {best['precision']}; the "
+            f"latencies of loops are those of a batch",
+            f"the engine chose {chosen}",
             f"measured for {options.seconds:g} s at a time",
         ),
         failures=tuple(f"{name}: {why}" for name, why in findings.failures.items()),
         versions=versions(["litserve_resnet"]),
         measurements=tuple(findings.measurements),
-        figures={"bare_model": found},
+        figures={"bare_model": list(found), "engine": engine},
     )
+
+
+def _lone_ratio(findings: Findings) -> float:
+    """Median over the rounds of a lone request's p50 to the bare model's time in that round."""
+    pairs = zip(
+        (each.p50_ms for each in findings.measurements if each.name == LONE_DECODING),
+        (
+            each.p50_ms
+            for each in findings.measurements
+            if each.family == report.APPLICATION and each.connections == 1
+        ),
+        strict=False,  # a server that failed was not measured in later rounds
+    )
+    return statistics.median([own / bare for bare, own in pairs] or [float("nan")])

@@ -1,8 +1,8 @@
 """A load generator that takes little of the machine it measures.
 
-Closed loop: each of N keep-alive connections sends its next request when the last is answered.
-Requests are built before the run, answers are parsed by httptools, and nothing else happens
-between an answer and the next request but two clock readings.
+Closed loop: each of N keep-alive connections sends its next request when the last is answered, or
+a short pause later where it was refused. Requests are built before the run, and nothing else
+happens between an answer and the next request but two clock readings.
 """
 
 import asyncio
@@ -12,22 +12,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
-import httptools
 import numpy as np
 import uvloop
 
+from benchmarks.wire import Answer, Connection
+
 CONNECT_ATTEMPTS = 10
 """Connections refused or lost in a row, without an answer between, before one driver gives up."""
+REFUSED = 429
+REFUSED_PAUSE_S = 0.05
+"""Pause of a connection after a refusal: far shorter than `Retry-After`, so that the load stays."""
 
 
 @dataclass(frozen=True)
 class Load:
     """What to send, to whom and for how long.
 
-    Every answer must be a complete 200 with a body; every `check_every`-th is also given to
-    `check(index of the request, body)` after the run. Whatever fails is an error.
+    Every answer must be a complete 200 with a body, or a 429; every `check_every`-th is also given
+    to `check(index of the request, body)` after the run. Whatever else comes is an error.
     """
 
     port: int
@@ -45,14 +48,15 @@ class Load:
 class LoadResult:
     """What came back. Latencies are NaN where nothing was answered within the measured time.
 
-    Errors count from the first request on, the warm-up included; `client_cpu` is the share of one
-    core that the generator itself took.
+    Errors count from the first request on, the warm-up included; `refused` counts the 429s of the
+    measured time; `client_cpu` is the share of one core that the generator itself took.
     """
 
     requests_per_s: float
     p50_ms: float
     p99_ms: float
     answered: int
+    refused: int
     errors: int
     checked: int
     client_cpu: float
@@ -92,80 +96,55 @@ class _Tally:
     samples: list[tuple[int, bytes]] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     answers: int = 0
+    refused: int = 0
 
-    def answered(self, index: int, status: int, body: bytes, latency_s: float) -> None:
+    def answered(self, index: int, answer: Answer, latency_s: float) -> None:
         self.answers += 1
-        if status != 200 or not body:
-            self.errors[f"status {status}" if status != 200 else "empty body"] += 1
+        if answer.status == REFUSED:
+            self.refused += self.measuring
+            return
+        if answer.status != 200 or not answer.body:
+            kind = f"status {answer.status}" if answer.status != 200 else "empty body"
+            self.errors[kind] += 1
             return
         if self.measuring:
             self.latencies_s.append(latency_s)
         if self.answers % self.load.check_every == 0 or self.answers == 1:
-            self.samples.append((index, body))
+            self.samples.append((index, answer.body))
 
 
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection; also the parser's set of callbacks."""
-
-    _transport: asyncio.Transport
+class _Client:
+    """Keeps one connection busy until the run is over."""
 
     def __init__(self, tally: _Tally, closed: asyncio.Future[None]) -> None:
         self._tally = tally
         self._closed = closed
-        self._parser = httptools.HttpResponseParser(self)
-        self._body: list[bytes] = []
-        self._index: int | None = None
+        self._index = 0
         self._sent_at = 0.0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(f"malformed answer: {type(error).__name__}")
-            self._transport.abort()
-
-    def on_body(self, body: bytes) -> None:
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._index is None:
-            self._tally.errors["answer without a request"] += 1
-            self._transport.abort()
+    def send(self, connection: Connection) -> None:
+        if not connection.is_open:
             return
-        latency_s = time.perf_counter() - self._sent_at
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body.clear()
-        index, self._index = self._index, None
-        self._tally.answered(index, self._parser.get_status_code(), body, latency_s)
-        if self._tally.over or not self._parser.should_keep_alive():
-            self._transport.close()
-        else:
-            self._send()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._fail("connection dropped")
-        if not self._closed.done():
-            self._closed.set_result(None)
-
-    def abandon(self) -> None:
-        """Ends a connection whose answer did not come within the grace time."""
-        if self._index is not None:
-            self._fail("unanswered")
-            self._transport.abort()
-
-    def _send(self) -> None:
+        if self._tally.over:
+            connection.close()
+            return
         self._index = next(self._tally.indexes)
         self._sent_at = time.perf_counter()
-        self._transport.write(self._tally.load.requests[self._index])
+        connection.send(self._tally.load.requests[self._index])
 
-    def _fail(self, kind: str) -> None:
-        if self._index is not None:
-            self._index = None
-            self._tally.errors[kind] += 1
+    def answered(self, connection: Connection, answer: Answer) -> None:
+        self._tally.answered(self._index, answer, answer.at_s - self._sent_at)
+        if answer.status == REFUSED and not self._tally.over:
+            loop = asyncio.get_running_loop()
+            loop.call_later(REFUSED_PAUSE_S, self.send, connection)
+        else:
+            self.send(connection)
+
+    def ended(self, _connection: Connection, fault: str | None) -> None:
+        if fault is not None:
+            self._tally.errors[fault] += 1
+        if not self._closed.done():
+            self._closed.set_result(None)
 
 
 async def _run(load: Load) -> LoadResult:
@@ -205,12 +184,13 @@ async def _converse(tally: _Tally) -> None:
     """One connection from its start to its end."""
     loop = asyncio.get_running_loop()
     closed: asyncio.Future[None] = loop.create_future()
-    connection = _Connection(tally, closed)
+    client = _Client(tally, closed)
+    connection = Connection(client.send, client.answered, client.ended)
     try:
         await loop.create_connection(lambda: connection, tally.load.host, tally.load.port)
         await closed
     except asyncio.CancelledError:
-        connection.abandon()
+        connection.abort("unanswered")
         raise
 
 
@@ -226,6 +206,7 @@ def _result(tally: _Tally, elapsed_s: float, client_cpu: float) -> LoadResult:
         p50_ms=float(p50),
         p99_ms=float(p99),
         answered=len(tally.latencies_s),
+        refused=tally.refused,
         errors=errors.total(),
         checked=len(tally.samples),
         client_cpu=client_cpu,

@@ -2,14 +2,14 @@
 
 import json
 import math
-import os
-import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from benchmarks.machine import machine
 
 APPLICATION = "application"
 """The family that ratios refer to."""
@@ -19,7 +19,8 @@ APPLICATION = "application"
 class Measurement:
     """One server in one round; NaN where nothing was answered.
 
-    `connections` is 0 for what is no server: a loop in its own process.
+    `connections` is 0 for what is no server: a loop in its own process. `refused` counts answers
+    with 429, which are neither throughput nor errors.
     """
 
     name: str
@@ -29,12 +30,13 @@ class Measurement:
     p50_ms: float
     p99_ms: float
     errors: int
+    refused: int = 0
     detail: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Row:
-    """Medians of one server's rounds; errors are their sum.
+    """Medians of one server's rounds; errors and refusals are their sums.
 
     `ratio` is the throughput as a multiple of this application's at as many connections, and NaN
     where that was not measured.
@@ -49,6 +51,7 @@ class Row:
     p99_ms: float
     errors: int
     ratio: float
+    refused: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,25 +128,6 @@ def render(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def save(report: Report, folder: Path) -> list[Path]:
-    """Writes `SCENARIO.json` and, where there are rows, `SCENARIO.png`; gives what it wrote."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        **asdict(report),
-        "goals": [{**asdict(goal), "met": goal.met} for goal in report.goals],
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-    }
-    target = folder / f"{report.scenario}.json"
-    text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
-    target.write_text(text + "\n", encoding="utf-8")
-    if not report.rows:
-        return [target]
-    picture = folder / f"{report.scenario}.png"
-    plot(report, picture)
-    return [target, picture]
-
-
 def plot(report: Report, target: Path) -> None:
     """Throughput and latency as bars, a row of panels for each number of connections.
 
@@ -174,17 +158,32 @@ def plot(report: Report, target: Path) -> None:
     pyplot.close(figure)
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on; no name, no path."""
-    lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "?")
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
+Draw = Callable[[Report, Path], list[Path]]
+"""Draws a report into a folder and gives the files that it wrote."""
+
+
+def bars(report: Report, folder: Path) -> list[Path]:
+    """Throughput and latency of every row: `SCENARIO.png`; nothing where there are no rows."""
+    if not report.rows:
+        return []
+    target = folder / f"{report.scenario}.png"
+    plot(report, target)
+    return [target]
+
+
+def save(report: Report, folder: Path, draw: Draw = bars) -> list[Path]:
+    """Writes `SCENARIO.json` and what `draw` draws; gives what it wrote."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        **asdict(report),
+        "goals": [{**asdict(goal), "met": goal.met} for goal in report.goals],
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
     }
+    target = folder / f"{report.scenario}.json"
+    text = json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
+    target.write_text(text + "\n", encoding="utf-8")
+    return [target, *draw(report, folder)]
 
 
 def _row(rounds: Sequence[Measurement], own: float) -> Row:
@@ -200,6 +199,7 @@ def _row(rounds: Sequence[Measurement], own: float) -> Row:
         p99_ms=_median(rounds, "p99_ms"),
         errors=sum(each.errors for each in rounds),
         ratio=rate / own if own else math.nan,
+        refused=sum(each.refused for each in rounds),
     )
 
 
@@ -208,9 +208,9 @@ def _median(rounds: Sequence[Measurement], name: str) -> float:
 
 
 def _table(rows: Sequence[Row]) -> str:
+    """The column of refusals stands only where there were any."""
     head = ["", "connections", "requests/s", "p50 ms", "p99 ms", "errors", "to this application"]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    lines += [
+    cells = [
         [
             row.name,
             str(row.connections or "-"),
@@ -222,6 +222,11 @@ def _table(rows: Sequence[Row]) -> str:
         ]
         for row in rows
     ]
+    if any(row.refused for row in rows):
+        head.append("refused")
+        for line, row in zip(cells, rows, strict=True):
+            line.append(str(row.refused))
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -7,17 +7,23 @@ from benchmarks.environments import PeerError
 from benchmarks.load import Load, measure
 from benchmarks.payloads import Payloads
 from benchmarks.report import Measurement
+from benchmarks.scrape import batch_sizes, since
 from benchmarks.servers import Server, ServerError, running
+
+BATCH_SIZES = "batch_sizes"
+"""In a measurement's detail: how many batches had how many items."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line chose."""
+    """What the command line chose; the last two are for pictures alone."""
 
     seconds: float
     connections: int
     rounds: int
     only: tuple[str, ...] = ()
+    architecture: str = "resnet152"
+    picture_connections: tuple[int, ...] = (1, 4, 16, 64)
 
     def wants(self, name: str) -> bool:
         """Whether a server is to be measured: every one, unless some were named."""
@@ -61,6 +67,7 @@ def own_sizes(connections: int) -> tuple[int, ...]:
 def _measure(
     server: Server, port: int, payloads: Payloads, connections: int, seconds: float
 ) -> Measurement:
+    before = batch_sizes(port) if server.has_metrics else {}
     result = measure(
         Load(
             port=port,
@@ -71,10 +78,11 @@ def _measure(
             check=payloads.check,
         )
     )
+    sizes = {BATCH_SIZES: since(before, batch_sizes(port))} if server.has_metrics else {}
     print(
         f"  {server.name}, {connections} connections: {result.requests_per_s:.1f}/s, "
-        f"p50 {result.p50_ms:.2f} ms, p99 {result.p99_ms:.2f} ms, errors {result.errors} "
-        f"{result.error_kinds or ''}",
+        f"p50 {result.p50_ms:.2f} ms, p99 {result.p99_ms:.2f} ms, refused {result.refused}, "
+        f"errors {result.errors} {result.error_kinds or ''}",
         flush=True,
     )
     return Measurement(
@@ -85,9 +93,11 @@ def _measure(
         p50_ms=result.p50_ms,
         p99_ms=result.p99_ms,
         errors=result.errors,
+        refused=result.refused,
         detail={
             "client_cpu": round(result.client_cpu, 3),
             "checked": result.checked,
             "error_kinds": result.error_kinds,
+            **sizes,
         },
     )

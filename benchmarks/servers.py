@@ -33,6 +33,7 @@ class Server:
 
     `form` is the shape of its requests and answers (`benchmarks.payloads`);
     `peer` names the environment whose Python runs the command; without one it is a program.
+    `has_metrics`: it counts its batches of pictures, as this project does, at `/metrics`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Server:
     peer: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     start_limit_s: float = 180.0
+    has_metrics: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def application(*settings: str, path: str, ready_path: str, form: Form = "questi
         ready_path=ready_path,
         form=form,
         start_limit_s=600.0,
+        has_metrics=form == "picture",
     )
 
 

@@ -10,7 +10,7 @@ import os
 import litserve as ls
 import torch
 from PIL import Image
-from torchvision.models import ResNet152_Weights, resnet152
+from torchvision import models
 
 
 class ResNetApi(ls.LitAPI):  # type: ignore[misc]
@@ -18,10 +18,11 @@ class ResNetApi(ls.LitAPI):  # type: ignore[misc]
 
     def setup(self, device: str) -> None:
         state = torch.load(os.environ["BENCHMARK_WEIGHTS"], weights_only=True)
-        self.model = resnet152()
+        architecture = os.environ["BENCHMARK_ARCHITECTURE"]
+        self.model = models.get_model(architecture, weights=None)
         self.model.load_state_dict(state)
         self.model.eval().to(device)
-        self.transforms = ResNet152_Weights.IMAGENET1K_V1.transforms()
+        self.transforms = next(iter(models.get_model_weights(architecture))).transforms()
 
     def decode_request(self, request):  # type: ignore[no-untyped-def] # an annotation is a schema
         picture = Image.open(io.BytesIO(base64.b64decode(request["image_data"])))
