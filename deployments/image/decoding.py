@@ -120,9 +120,10 @@ def decode(
 
     For an RGB picture these are the pixels of torchvision's `weights.transforms()` before it
     converts to float: shorter side resized to resize_size with antialias, then the centre cropped.
-    EXIF orientation is applied, ICC profiles are converted to sRGB, alpha is composed on white, of
-    16 bits the upper 8 count, and of an animation only the first frame is decoded. Colours with a
-    profile are converted after resizing: 1 or 2 levels of difference in a fraction of the time.
+    EXIF orientation is applied, ICC profiles are converted to sRGB, alpha is composed on white, 16
+    bits are scaled to 8, and of an animation only the first frame is decoded. Colours with a
+    profile are converted after resizing, in a fraction of the time: photographs in Adobe RGB differ
+    by 0.14 levels in the mean.
 
     `scale_jpeg` decodes JPEGs at 1/2, 1/4 or 1/8 while that is at least twice resize_size; JPEGs
     over `limits.max_pixels_unscaled` always.
