@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -88,6 +88,9 @@ class Batcher(Generic[T, R]):
     BatchFailed for a wrong number of results, goes to every caller of the batch. Batches keep the
     order of arrival; an item heavier than `max_batch_weight` runs alone. `run` starts in an empty
     context, as a batch belongs to no single caller. `on_batch` is called after each batch.
+
+    `take`, where given, says how many of the items that wait (at most `max_batch_size` of them) the
+    next batch takes: some sizes suit a device better than others. At least one is taken.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Batcher(Generic[T, R]):
         run: Callable[[list[T]], Awaitable[Sequence[R | Exception]]],
         *,
         max_batch_size: int,
+        take: Callable[[int], int] | None = None,
         max_batch_weight: int | None = None,
         weigh: Callable[[T], int] = lambda _: 1,
         max_queue: int,
@@ -103,6 +107,7 @@ class Batcher(Generic[T, R]):
     ) -> None:
         self._run = run
         self._max_size = _positive("max_batch_size", max_batch_size)
+        self._take_of = take
         self._max_weight = math.inf
         if max_batch_weight is not None:
             self._max_weight = _positive("max_batch_weight", max_batch_weight)
@@ -138,7 +143,7 @@ class Batcher(Generic[T, R]):
         if len(self._queue) >= self._max_queue:
             self._start_batches()
             if len(self._queue) >= self._max_queue:
-                raise QueueFull(self._retry_after_s())
+                raise QueueFull(self.retry_after_s)
         entry: _Entry[T, R] = _Entry(item, weight, now, last_moment, loop.create_future())
         self._queue.append(entry)
         if last_moment < self._sweep_at:
@@ -175,6 +180,11 @@ class Batcher(Generic[T, R]):
         if self._queue:
             self._start_batches()
 
+    @property
+    def retry_after_s(self) -> float:
+        """How long the waiting items need at the pace of the latest batches, at least 1."""
+        return max(1.0, len(self._queue) * self._seconds_per_item / self._concurrency)
+
     def close(self) -> None:
         """Refuses new items from now on; what waits or runs still finishes."""
         self._closed = True
@@ -199,8 +209,8 @@ class Batcher(Generic[T, R]):
 
     def _take(self, now: float) -> list[_Entry[T, R]]:
         batch: list[_Entry[T, R]] = []
-        room = self._max_weight
-        while self._queue and len(batch) < self._max_size:
+        size, room = self._next_size(now), self._max_weight
+        while self._queue and len(batch) < size:
             entry = self._queue[0]
             if batch and entry.weight > room:
                 break
@@ -211,6 +221,14 @@ class Batcher(Generic[T, R]):
                 batch.append(entry)
                 room -= entry.weight
         return batch
+
+    def _next_size(self, now: float) -> int:
+        if self._take_of is None:
+            return self._max_size
+        alive = (item for item in self._queue if item.deadline > now and not item.future.done())
+        waiting = sum(1 for _ in islice(alive, self._max_size))
+        # With nothing alive, what is in the queue is still to be cleared away.
+        return max(1, min(self._take_of(waiting), waiting)) if waiting else self._max_size
 
     async def _call(self, items: list[T]) -> list[R | Exception]:
         results = list(await self._run(items))
@@ -242,9 +260,6 @@ class Batcher(Generic[T, R]):
     def _learn_pace(self, seconds_per_item: float) -> None:
         known = self._seconds_per_item or seconds_per_item
         self._seconds_per_item = known + DRAIN_SMOOTHING * (seconds_per_item - known)
-
-    def _retry_after_s(self) -> float:
-        return max(1.0, len(self._queue) * self._seconds_per_item / self._concurrency)
 
     def _schedule_sweep(self, moment: float) -> None:
         if self._sweep is not None:

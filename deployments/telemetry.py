@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from deployments.contracts import EngineStatus
+
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -107,6 +109,27 @@ class Metrics:
             ["model"],
             registry=self.registry,
         )
+        self._decode = self._histogram(
+            "scoring_decode_seconds", "Time from a picture's bytes to its pixels", "model"
+        )
+        self._refused_items = Counter(
+            "scoring_items_refused",
+            "Items of calls that were not scored",
+            ["model", "reason"],
+            registry=self.registry,
+        )
+        self._engine = Gauge(
+            "scoring_engine_info",
+            "1 for how the model computes",
+            ["model", "device", "precision", "execution"],
+            registry=self.registry,
+        )
+        self._largest_batch = Gauge(
+            "scoring_largest_batch",
+            "Most items that one batch takes now",
+            ["model"],
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
@@ -141,6 +164,22 @@ class Metrics:
     def refuse_version(self, model: str) -> None:
         """Counts a version that was not taken."""
         self._refused.labels(model).inc()
+
+    def observe_decode(self, model: str, seconds: float) -> None:
+        """Counts one decoded picture; the time it waited for a thread is part of it."""
+        self._decode.labels(model).observe(seconds)
+
+    def refuse_item(self, model: str, reason: str) -> None:
+        """Counts an item that was not scored; `reason` is one that `Refusal` lists."""
+        self._refused_items.labels(model, reason).inc()
+
+    def serve_engine(self, model: str, engine: EngineStatus) -> None:
+        """Notes how the model computes; a replica has one engine."""
+        self._engine.labels(model, engine.device, engine.precision, engine.execution).set(1)
+
+    def set_largest_batch(self, model: str, items: int) -> None:
+        """Notes how many items a batch takes at most."""
+        self._largest_batch.labels(model).set(items)
 
     def _histogram(
         self, name: str, meaning: str, label: str, buckets: Sequence[float] = SECONDS

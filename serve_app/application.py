@@ -27,6 +27,9 @@ MAX_ONGOING_REQUESTS = 10_000
 GRACEFUL_SHUTDOWN_S = 40
 """Ray Serve asks for at least 35 s where clients reach replicas directly."""
 
+FEWEST_IMAGE_CPUS, MOST_IMAGE_CPUS = 1.0, 8.0
+"""What one replica takes of a node; on a large one, further replicas take the rest."""
+
 
 def build(settings: Settings, models: Models) -> Application:
     """Binds the deployments that the registered models allow."""
@@ -34,17 +37,22 @@ def build(settings: Settings, models: Models) -> Application:
     faq, image = settings.faq, settings.image
     ranker = serve.deployment(
         name=FAQ_RANKER,
-        **_options(faq, faq.calls_per_replica, _policy(QuestionsPolicy, faq.target_questions)),
+        **_options(
+            faq, faq.num_cpus, faq.calls_per_replica, _policy(QuestionsPolicy, faq.target_questions)
+        ),
     )(FaqRankerDeployment).bind(models.faq, registry, following(settings), settings.http.is_local)
     classifier = None
     if isinstance(models.image, ModelVersion):
         classifier = serve.deployment(
             name=IMAGE_CLASSIFIER,
-            **_options(image, image.target_images, num_gpus=_gpus(image)),
+            **_options(image, image_cpus(settings), image.target_images, num_gpus=_gpus(image)),
         )(ImageClassifierDeployment).bind(models.image, registry, image)
     target = settings.router.target_requests
     router = serve.deployment(
-        name=ROUTER, **_options(settings.router, target, _policy(RequestsPolicy, target))
+        name=ROUTER,
+        **_options(
+            settings.router, settings.router.num_cpus, target, _policy(RequestsPolicy, target)
+        ),
     )(serve.ingress()(RouterDeployment))
     return router.bind(settings, models, ranker, classifier)
 
@@ -60,14 +68,39 @@ def following(settings: Settings) -> Following | None:
     return Following(faq.alias, faq.refresh_s, Accepted(settings.data_dir / "accepted"))
 
 
+def image_cpus(settings: Settings) -> float:
+    """CPUs that a replica of the classifier reserves: as set, or what suits the cluster."""
+    if settings.image.num_cpus is not None:
+        return settings.image.num_cpus
+    if _gpus(settings.image) or not ray.is_initialized():
+        return FEWEST_IMAGE_CPUS
+    nodes = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
+    return share_of_node(max(nodes, default=0.0), settings)
+
+
+def share_of_node(cpus: float, settings: Settings) -> float:
+    """What a node with `cpus` has left for each replica of the classifier, from 1 to 8.
+
+    The other deployments' replicas of the start have their place on it too.
+    """
+    others = (settings.router, settings.faq)
+    left = cpus - sum(_initial(scaling) * scaling.num_cpus for scaling in others)
+    return min(max(FEWEST_IMAGE_CPUS, left / _initial(settings.image)), MOST_IMAGE_CPUS)
+
+
+def _initial(scaling: Scaling) -> int:
+    return max(1, scaling.min_replicas)
+
+
 def _options(
     scaling: Scaling,
+    num_cpus: float,
     target: int,
     policy: AutoscalingPolicy | None = None,
     num_gpus: float = 0,
 ) -> dict[str, Any]:
     return {
-        "ray_actor_options": {"num_cpus": scaling.num_cpus, "num_gpus": num_gpus},
+        "ray_actor_options": {"num_cpus": num_cpus, "num_gpus": num_gpus},
         "max_ongoing_requests": MAX_ONGOING_REQUESTS,
         "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_S,
         # The request log is ours; Ray Serve's would cost each request a record that nobody reads,
@@ -75,7 +108,7 @@ def _options(
         "logging_config": LoggingConfig(enable_access_log=False, log_level="WARNING"),
         "autoscaling_config": AutoscalingConfig(
             min_replicas=scaling.min_replicas,
-            initial_replicas=max(1, scaling.min_replicas),
+            initial_replicas=_initial(scaling),
             max_replicas=scaling.max_replicas,
             target_ongoing_requests=target,
             policy=policy or AutoscalingPolicy(),

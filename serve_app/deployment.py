@@ -46,8 +46,9 @@ class RouterDeployment:
         self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"))
         self._image: ImageGateway | None = None
         if classifier is not None and isinstance(models.image, ModelVersion):
+            self._classifier = ClassifierHandle(classifier)
             self._image = ImageGateway(
-                ClassifierHandle(classifier), preprocessing_of(models.image), settings.image
+                self._classifier, preprocessing_of(models.image), settings.image, self._metrics
             )
         own = serve.get_deployment_handle(ROUTER, context.app_name)
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
@@ -84,6 +85,10 @@ class RouterDeployment:
                 await self._ranker.refresh()
             if replicas:
                 self._readiness.set_versions(key, await self._handle.versions())
+        elif self._image is not None:
+            statuses = await self._classifier.statuses() if replicas else []
+            self._image.set_replicas(replicas, [status.capacity for status in statuses])
+            self._readiness.set_engines(key, [status.engine for status in statuses])
 
 
 def _status(version: ModelVersion | Missing) -> ModelStatus:

@@ -16,14 +16,18 @@
     │   ├── QuestionTooLong           question_too_long
     │   ├── InvalidBase64             invalid_base64
     │   ├── InvalidMultipart          invalid_multipart
+    │   ├── ImageEmpty                image_empty
     │   ├── NotAnImage                not_an_image
+    │   ├── ImageFormatUnsupported    image_format_unsupported
     │   ├── ImageTruncated            image_truncated
     │   ├── ImageTooManyPixels        image_too_many_pixels
-    │   └── ImageTooExtremeShape      image_too_extreme_shape
+    │   ├── ImageTooExtremeShape      image_too_extreme_shape
+    │   └── ImageMetadataTooLarge     image_metadata_too_large
     ├── Overloaded               429  overloaded
     ├── InternalError            500  internal_error
     ├── ModelUnavailable         503  model_unavailable
     ├── ModelLoading             503  model_loading
+    ├── OutOfMemory              503  out_of_memory
     └── DeadlinePassed           504  deadline_passed
 
 Handlers raise; `Problem.of` alone turns an error into an answer, so no handler picks a status.
@@ -164,10 +168,22 @@ class InvalidMultipart(InvalidRequest):
     code, title = "invalid_multipart", "The multipart body is not valid"
 
 
+class ImageEmpty(InvalidRequest):
+    """A file without a byte."""
+
+    code, title = "image_empty", "The file is empty"
+
+
 class NotAnImage(InvalidRequest):
-    """Bytes that are no picture in a supported format."""
+    """Bytes that are no picture."""
 
     code, title = "not_an_image", "The file is not an image"
+
+
+class ImageFormatUnsupported(InvalidRequest):
+    """A picture in a format that is not read."""
+
+    code, title = "image_format_unsupported", "The image's format is not supported"
 
 
 class ImageTruncated(InvalidRequest):
@@ -186,6 +202,12 @@ class ImageTooExtremeShape(InvalidRequest):
     """A picture that is too long for its width."""
 
     code, title = "image_too_extreme_shape", "The image has too extreme a shape"
+
+
+class ImageMetadataTooLarge(InvalidRequest):
+    """A picture whose text or profiles are over their limit."""
+
+    code, title = "image_metadata_too_large", "The image's metadata is too large"
 
 
 class Overloaded(ScoringError):
@@ -212,6 +234,12 @@ class ModelLoading(ScoringError):
     status, code, title = 503, "model_loading", "The model is still loading"
 
 
+class OutOfMemory(ScoringError):
+    """The model's device has no memory left for this picture."""
+
+    status, code, title = 503, "out_of_memory", "The device is out of memory"
+
+
 class DeadlinePassed(ScoringError):
     """The request's time ran out before it was scored."""
 
@@ -227,6 +255,14 @@ def error_classes(root: type[ScoringError] = ScoringError) -> Iterator[type[Scor
 
 IMAGE_ERRORS: dict[str, type[InvalidRequest]] = {
     error.code: error
-    for error in (NotAnImage, ImageTruncated, ImageTooManyPixels, ImageTooExtremeShape)
+    for error in (
+        ImageEmpty,
+        NotAnImage,
+        ImageFormatUnsupported,
+        ImageTruncated,
+        ImageTooManyPixels,
+        ImageTooExtremeShape,
+        ImageMetadataTooLarge,
+    )
 }
 """From the code of a decoding error to the error that the client gets."""

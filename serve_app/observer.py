@@ -61,8 +61,9 @@ class Observer:
         deployment = application.deployments.get(name)
         if deployment is None:
             return
-        self._readiness.set_state(key, state_of(deployment))
+        # First what the replicas say of themselves: a model is ready once that is known.
         await self._on_replicas(key, _running(deployment))
+        self._readiness.set_state(key, state_of(deployment))
 
 
 def state_of(deployment: DeploymentStatusOverview) -> State:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from deployments.contracts import ModelIdentity, RefusedVersion, VersionStatus
+from deployments.contracts import EngineStatus, ModelIdentity, RefusedVersion, VersionStatus
 from serve_app.errors import ModelLoading, ModelUnavailable
 
 LOADING_RETRY_S = 5
@@ -25,7 +25,8 @@ class ModelStatus:
     """One model: its name, which version serves (None where there is none), its state.
 
     `reason` says what is missing and how to supply it, without paths. `refused` is the version
-    that should have been changed to, where there is one.
+    that should have been changed to, where there is one. `engine` is how it computes, where that is
+    known and more than one way would do.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ModelStatus:
     state: State
     reason: str = ""
     refused: RefusedVersion | None = None
+    engine: EngineStatus | None = None
 
     @property
     def can_answer(self) -> bool:
@@ -58,6 +60,12 @@ class Readiness:
             ((identity, _),) = Counter(replica.model for replica in replicas).most_common(1)
             refused = next((each.refused for each in replicas if each.refused), None)
             self._models[key] = replace(self._models[key], identity=identity, refused=refused)
+
+    def set_engines(self, key: str, replicas: Sequence[EngineStatus]) -> None:
+        """Notes how the replicas compute: the way of most."""
+        if replicas:
+            ((engine, _),) = Counter(replicas).most_common(1)
+            self._models[key] = replace(self._models[key], engine=engine)
 
     def status(self, key: str) -> ModelStatus:
         """One model's status."""

@@ -32,7 +32,12 @@ class HttpSettings(Section):
     questions_limit_bytes: Count = Field(4 * MIB, description="largest body with many questions")
     image_limit_bytes: Count = Field(10 * MIB, description="largest picture")
     multipart_limit_bytes: Count = Field(64 * MIB, description="largest multipart body")
-    deadline_s: float = Field(30.0, gt=0, le=3600, description="time a request may take")
+    deadline_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="time a request may take; X-Request-Timeout-Ms can ask for less",
+    )
 
     @property
     def is_local(self) -> bool:
@@ -41,11 +46,10 @@ class HttpSettings(Section):
 
 
 class Scaling(Section):
-    """How many replicas a deployment has, and what each reserves."""
+    """How many replicas a deployment has."""
 
     min_replicas: int = Field(1, ge=0, description="fewest replicas; 0 scales to zero when idle")
     max_replicas: Count = Field(4, description="most replicas")
-    num_cpus: float = Field(0.5, ge=0, description="CPUs that one replica reserves")
 
     @model_validator(mode="after")
     def _ordered(self) -> "Scaling":
@@ -67,6 +71,7 @@ class RouterSettings(Scaling):
 class FaqSettings(Scaling):
     """The FAQ ranker."""
 
+    num_cpus: float = Field(0.5, ge=0, description="CPUs that one replica reserves")
     model: str = Field("faq", min_length=1, description="name of the model in the registry")
     alias: str = Field("champion", min_length=1, description="alias of the version to serve")
     corpus: Path | None = Field(
@@ -97,7 +102,14 @@ class FaqSettings(Scaling):
 class ImageSettings(Scaling):
     """The image classifier."""
 
-    architecture: str = Field("resnet152", min_length=1, description="torchvision architecture")
+    framework: Literal["torch", "keras"] = Field(
+        "torch",
+        description="torch: torchvision's architectures; keras: keras.applications, with the extra "
+        "`keras`",
+    )
+    architecture: str = Field(
+        "resnet152", min_length=1, description="architecture, by the name of the framework"
+    )
     weights: Path | None = Field(
         None,
         description="state dict (.pth or .safetensors) to serve; without one the registered "
@@ -113,17 +125,39 @@ class ImageSettings(Scaling):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="number format of the forward pass"
     )
-    num_cpus: float = Field(1.0, ge=0, description="CPUs that one replica reserves")
+    execution: Literal["auto", "eager", "fused", "compiled", "graphs"] = Field(
+        "auto",
+        description="how the network runs; auto takes the fastest of a measured warm-up (fused: "
+        "oneDNN's fused operations on CPUs; graphs: CUDA graphs; compiled: torch.compile, never "
+        "chosen by auto because it takes minutes)",
+    )
+    num_cpus: float | None = Field(
+        None,
+        ge=0,
+        description="CPUs that one replica reserves; 1 beside a GPU, else what a node has left "
+        "beside the other deployments, at most 8",
+    )
     num_gpus: float | None = Field(
         None, ge=0, description="GPUs that one replica reserves; 1 where the cluster has one"
     )
     threads: Count | None = Field(
-        None, description="threads of one replica on CPUs; without one, as many as it has cores"
+        None, description="threads of one replica on CPUs; without it, the CPUs that it reserves"
     )
-    max_batch_size: Count = Field(8, description="most pictures in one forward pass")
-    max_queue: Count = Field(256, description="pictures that may wait in one replica")
+    max_batch_size: Count | None = Field(
+        None, description="most pictures in one forward pass; measured at the start without it"
+    )
+    max_queue: Count | None = Field(
+        None,
+        description="pictures that one replica takes on beyond those of a full batch; without it, "
+        "one batch more, so that an accepted picture waits for two batches at most",
+    )
     target_images: Count = Field(16, description="pictures in flight that one replica should have")
     decode_threads: Count = Field(2, description="threads that decode pictures in one router")
+    jpeg: Literal["exact", "scaled"] = Field(
+        "exact",
+        description="scaled: large JPEGs are decoded at a half, quarter or eighth of their size, "
+        "as long as it is at least twice what the model wants; faster, pixels differ slightly",
+    )
     max_pixels: Count = Field(50_000_000, description="most pixels of a picture")
     max_aspect_ratio: float = Field(20.0, ge=1, description="most extreme long side : short side")
 

@@ -3,13 +3,15 @@
 Importing this module does not import torch: the application is put together where there is none.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Protocol
 
+import ray
 from ray import serve
 
-from deployments.contracts import ClassifiedBatch, Picture
+from deployments.contracts import ClassifiedBatch, ClassifierStatus, Picture
 from deployments.registry import ModelVersion, Registry
 from deployments.telemetry import Report
 
@@ -19,13 +21,14 @@ class Options(Protocol):
 
     device: str
     precision: str
+    execution: str
     threads: int | None
-    max_batch_size: int
-    max_queue: int
+    max_batch_size: int | None
+    max_queue: int | None
 
 
 class ImageClassifierDeployment:
-    """One replica: ready when the digest is checked, the model loaded and a batch classified."""
+    """One replica: ready when the digest is checked, the model loaded and batches measured."""
 
     def __init__(self, version: ModelVersion, registry: Registry, options: Options):
         from deployments.image.classifier import ImageClassifier
@@ -36,21 +39,26 @@ class ImageClassifierDeployment:
             registry.fetch(version),
             device=options.device,
             precision=options.precision,
-            # Ray sets OMP_NUM_THREADS to the CPUs that the replica reserves.
-            threads=options.threads or len(os.sched_getaffinity(0)),
-        )
-        classifier.warm_up([1, options.max_batch_size])
-        self._scorer = ImageScorer(
-            classifier,
-            version.identity,
+            execution=options.execution,
+            threads=options.threads or _assigned_cpus(),
             max_batch_size=options.max_batch_size,
-            max_queue=options.max_queue,
         )
+        self._scorer = ImageScorer(classifier, version.identity, max_queue=options.max_queue)
 
     async def classify(self, pictures: Sequence[Picture], timeout_s: float) -> ClassifiedBatch:
         """Classifies the pictures of one call, in batches with those of other calls."""
         return await self._scorer.classify(pictures, timeout_s)
 
+    async def status(self) -> ClassifierStatus:
+        """How this replica computes, and how many pictures it takes on at a time."""
+        return self._scorer.status
+
     async def metrics(self) -> Report:
         """What this replica counted."""
         return self._scorer.metrics.report("ImageClassifier", self._replica)
+
+
+def _assigned_cpus() -> int:
+    """The CPUs that Ray reserves for this replica, as whole threads, and no more than there are."""
+    assigned: float = ray.get_runtime_context().get_assigned_resources().get("CPU", 0)
+    return min(max(1, math.ceil(assigned)), len(os.sched_getaffinity(0)))

@@ -1,6 +1,5 @@
 """The routes of the FAQ scenario."""
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from serve_app.errors import BodyTooLarge
 from serve_app.faq_gateway import FaqGateway, Ranked
 from serve_app.http.answers import json_answer, model_json, record_of
 from serve_app.http.bodies import read_body
+from serve_app.http.deadlines import arriving_until, deadline_of
 from serve_app.http.face import RequestRecord
 from serve_app.http.media import require_json
 from serve_app.http.schemas import RankRequest, parse_faq_score, parse_rank
@@ -33,18 +33,20 @@ class FaqRoutes:
     async def rank(self, request: Request) -> Response:
         """Ranks the FAQs for one question, or for each of many."""
         record = record_of(request, "/v1/faq/rank")
+        deadline = deadline_of(request, self._settings.deadline_s)
         require_json(request)
-        body = await read_body(request, self._settings.questions_limit_bytes)
+        async with arriving_until(deadline):
+            body = await read_body(request, self._settings.questions_limit_bytes)
         record.request_bytes = len(body)
         asked = parse_rank(body)
         if asked.question is None:
-            return await self._rank_many(asked, record)
+            return await self._rank_many(asked, record, deadline)
         limit_bytes = self._settings.question_limit_bytes
         if len(body) > limit_bytes:
             raise BodyTooLarge(f"the body of one question may have {limit_bytes:,} bytes")
         self._readiness.require("faq")
         question = Question(asked.question, asked.top_k, asked.min_probability)
-        ranked = await self._gateway.rank(question, self._deadline())
+        ranked = await self._gateway.rank(question, deadline)
         timing = _note(record, [ranked])
         return json_answer(
             {**_ranking(ranked), "model": model_json(ranked.model), "timing": timing}
@@ -53,30 +55,31 @@ class FaqRoutes:
     async def score(self, request: Request) -> Response:
         """Every FAQ as `[id, answer_id, probability]`, as the reference implementation answers."""
         record = record_of(request, "/faq/score")
+        deadline = deadline_of(request, self._settings.deadline_s)
         require_json(request)
-        body = await read_body(request, self._settings.question_limit_bytes)
+        async with arriving_until(deadline):
+            body = await read_body(request, self._settings.question_limit_bytes)
         record.request_bytes = len(body)
         text = parse_faq_score(body).input
         self._readiness.require("faq")
         question = Question(text, SCORE_TOP_K, form=Form.TRIPLES)
-        ranked = await self._gateway.rank(question, self._deadline())
+        ranked = await self._gateway.rank(question, deadline)
         _note(record, [ranked])
         return Response(ranked.ranking.matches, media_type="application/json")
 
-    async def _rank_many(self, asked: RankRequest, record: RequestRecord) -> Response:
+    async def _rank_many(
+        self, asked: RankRequest, record: RequestRecord, deadline: float
+    ) -> Response:
         self._readiness.require("faq")
         questions = [
             Question(text, asked.top_k, asked.min_probability) for text in asked.questions or ()
         ]
-        ranked = await self._gateway.rank_many(questions, self._deadline())
+        ranked = await self._gateway.rank_many(questions, deadline)
         timing = _note(record, ranked)
         results = [_ranking(item) for item in ranked]
         return json_answer(
             {"results": results, "model": model_json(ranked[0].model), "timing": timing}
         )
-
-    def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._settings.deadline_s
 
 
 def _ranking(ranked: Ranked) -> dict[str, Any]:

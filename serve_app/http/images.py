@@ -1,10 +1,10 @@
 """The routes of the image scenario."""
 
-import asyncio
 import base64
 import binascii
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -24,6 +24,7 @@ from serve_app.errors import (
 )
 from serve_app.http.answers import json_answer, model_json, record_of
 from serve_app.http.bodies import Upload, read_body, read_uploads
+from serve_app.http.deadlines import arriving_until, deadline_of
 from serve_app.http.face import RequestRecord
 from serve_app.http.media import is_json, is_picture, media_type
 from serve_app.http.schemas import TOP_K_IMAGE, parse_image
@@ -38,6 +39,15 @@ BASE64_ENVELOPE_BYTES = 1024
 """Room for the JSON around the base64 text of a picture."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One request: who classifies, what is noted of it, and when its time is up."""
+
+    gateway: ImageGateway
+    record: RequestRecord
+    deadline: float
+
+
 class ImageRoutes:
     """`/v1/images/classify` and `/image/score`; without a gateway both answer 503."""
 
@@ -49,22 +59,24 @@ class ImageRoutes:
     async def classify(self, request: Request) -> Response:
         """Classifies one picture, or each of several files."""
         record = record_of(request, "/v1/images/classify")
+        deadline = deadline_of(request, self._settings.deadline_s)
         top_k = _top_k(request)
         declared = media_type(request)
         if not (declared == "multipart/form-data" or is_json(declared) or is_picture(declared)):
             raise UnsupportedMediaType("send image/*, multipart/form-data or application/json")
-        self._readiness.require("image")
-        if declared == "multipart/form-data":
-            uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
-            if len(uploads) > 1:
-                return await self._classify_many(uploads, top_k, record)
-            data = uploads[0].data
-        elif is_json(declared):
-            data = await self._base64(request)
-        else:
-            data = await read_body(request, self._settings.image_limit_bytes)
-        record.request_bytes = len(data)
-        result = (await self._run([data], top_k, record))[0]
+        gateway = self._ready_gateway()
+        async with arriving_until(deadline):
+            if declared == "multipart/form-data":
+                uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
+            elif is_json(declared):
+                uploads = [Upload("image", "", await self._base64(request))]
+            else:
+                data = await read_body(request, self._settings.image_limit_bytes)
+                uploads = [Upload("image", "", data)]
+        work = _Work(gateway, record, deadline)
+        if len(uploads) > 1:
+            return await self._classify_many(uploads, top_k, work)
+        (result,) = await self._run(uploads, top_k, work)
         if isinstance(result, ScoringError):
             raise result
         return json_answer(
@@ -78,16 +90,17 @@ class ImageRoutes:
     async def score(self, request: Request) -> Response:
         """The three best classes of each field, as the reference implementation answers."""
         record = record_of(request, "/image/score")
+        deadline = deadline_of(request, self._settings.deadline_s)
         if media_type(request) != "multipart/form-data":
             raise UnsupportedMediaType("send multipart/form-data")
-        self._readiness.require("image")
-        uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
+        gateway = self._ready_gateway()
+        async with arriving_until(deadline):
+            uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
         fields = [upload.field for upload in uploads]
         if twice := {field for field in fields if fields.count(field) > 1}:
             raise ContradictoryFields("each field may carry one file", field=min(twice))
-        record.request_bytes = sum(len(upload.data) for upload in uploads)
-        files = [upload.data for upload in uploads]
-        results = await self._run(files, SCORE_TOP_K, record, Form.TRIPLES)
+        work = _Work(gateway, record, deadline)
+        results = await self._run(uploads, SCORE_TOP_K, work, Form.TRIPLES)
         answer = {}
         for field, result in zip(fields, results, strict=True):
             if isinstance(result, ScoringError):
@@ -97,11 +110,8 @@ class ImageRoutes:
         _note(record, [result for result in results if isinstance(result, Classified)])
         return json_answer([answer, f"Computed in {record.elapsed_ms():.0f} ms"])
 
-    async def _classify_many(
-        self, uploads: Sequence[Upload], top_k: int, record: RequestRecord
-    ) -> Response:
-        record.request_bytes = sum(len(upload.data) for upload in uploads)
-        results = await self._run([upload.data for upload in uploads], top_k, record)
+    async def _classify_many(self, uploads: Sequence[Upload], top_k: int, work: _Work) -> Response:
+        results = await self._run(uploads, top_k, work)
         scored = [result for result in results if isinstance(result, Classified)]
         identity = scored[0].model if scored else self._readiness.status("image").identity
         return json_answer(
@@ -111,22 +121,19 @@ class ImageRoutes:
                     for upload, result in zip(uploads, results, strict=True)
                 ],
                 "model": identity and model_json(identity),
-                "timing": _note(record, scored),
+                "timing": _note(work.record, scored),
             }
         )
 
     async def _run(
-        self,
-        files: Sequence[bytes],
-        top_k: int,
-        record: RequestRecord,
-        form: Form = Form.OBJECTS,
+        self, uploads: Sequence[Upload], top_k: int, work: _Work, form: Form = Form.OBJECTS
     ) -> list[Classified | ScoringError]:
-        record.items = len(files)
+        files = [upload.data for upload in uploads]
+        work.record.items = len(files)
+        work.record.request_bytes = sum(map(len, files))
         limit_bytes = self._settings.image_limit_bytes
-        deadline = asyncio.get_running_loop().time() + self._settings.deadline_s
         small = [data for data in files if len(data) <= limit_bytes]
-        scored = iter(await self._require_gateway().classify(small, top_k, deadline, form))
+        scored = iter(await work.gateway.classify(small, top_k, work.deadline, form))
         return [
             next(scored)
             if len(data) <= limit_bytes
@@ -134,9 +141,12 @@ class ImageRoutes:
             for data in files
         ]
 
-    def _require_gateway(self) -> ImageGateway:
+    def _ready_gateway(self) -> ImageGateway:
+        """The gateway, where the model can answer and has room; else no body is read."""
+        self._readiness.require("image")
         if self._gateway is None:
             raise RuntimeError("the image model is deployed but the router has no way to it")
+        self._gateway.require_room()
         return self._gateway
 
     async def _base64(self, request: Request) -> bytes:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from serve_app.errors import ScoringError, error_classes
 from serve_app.http import schemas
+from serve_app.http.deadlines import TIMEOUT_HEADER
 
 REFERENCE = "#/components/schemas/{model}"
 QUESTION = {"question": "what is a closure", "top_k": 3}
@@ -89,6 +90,7 @@ def _rank() -> Json:
     return {
         "summary": "Rank the FAQs for a question, or for each of up to 256",
         "tags": ["faq"],
+        "parameters": [_timeout()],
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {"200": _json("The matches, best first", answer), **_problems()},
     }
@@ -115,7 +117,7 @@ def _classify() -> Json:
     return {
         "summary": "Classify a picture, or each of up to 64",
         "tags": ["images"],
-        "parameters": [top_k],
+        "parameters": [top_k, _timeout()],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": _json("The classes, best first", answer), **_problems()},
     }
@@ -130,6 +132,7 @@ def _faq_score() -> Json:
     return {
         "summary": "Every FAQ with its probability, in the form of the reference implementation",
         "tags": ["reference"],
+        "parameters": [_timeout()],
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {"200": _json("Up to 1,000 FAQs, best first", answer), **_problems()},
     }
@@ -140,8 +143,20 @@ def _image_score() -> Json:
     return {
         "summary": "Three classes of each picture, in the form of the reference implementation",
         "tags": ["reference"],
+        "parameters": [_timeout()],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": _json("The classes", {"type": "array"}), **_problems()},
+    }
+
+
+def _timeout() -> Json:
+    return {
+        "name": TIMEOUT_HEADER,
+        "in": "header",
+        "description": "Milliseconds from the request's start after which the answer is 504 and "
+        "what has not begun is not computed; more than the service's own limit changes nothing.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 2000,
     }
 
 

@@ -165,6 +165,15 @@ class RefusedVersion(BaseModel):
     reason: str
 
 
+class Engine(BaseModel):
+    """How a model computes: what its replicas measured at their start, or a setting chose."""
+
+    device: str = Field(examples=["cpu", "cuda:0"])
+    precision: Literal["float32", "bfloat16", "float16"]
+    execution: Literal["eager", "fused", "compiled", "graphs"]
+    batch_sizes: list[int] = Field(description="items in one forward pass, ascending")
+
+
 class ModelState(BaseModel):
     """One model's readiness; `refused` where it should have changed to another version."""
 
@@ -173,6 +182,7 @@ class ModelState(BaseModel):
     digest: str | None
     state: Literal["loading", "ready", "unavailable", "scaled_to_zero"]
     refused: RefusedVersion | None = None
+    engine: Engine | None = None
 
 
 class Readiness(BaseModel):

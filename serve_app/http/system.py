@@ -94,6 +94,7 @@ def _readiness(models: list[ModelStatus], ready: bool) -> Response:
             ),
             "state": model.state,
             "refused": model.refused._asdict() if model.refused else None,
+            "engine": model.engine._asdict() if model.engine else None,
         }
         for model in models
     ]

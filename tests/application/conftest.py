@@ -43,6 +43,7 @@ def service(data_dir: Path, shared: Path) -> Iterator[Service]:
         f"http.port={PORT}",
         "image.architecture=mobilenet_v2",
         f"image.weights={shared / 'weights' / 'mobilenet_v2.pth'}",
+        "image.max_queue=64",  # tests send several pictures at a time
     )
     service = Service(command, port=PORT, folder=data_dir)
     try:

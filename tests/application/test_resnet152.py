@@ -49,6 +49,7 @@ def test_every_caller_gets_the_answer_to_its_own_picture(data_dir: Path, tmp_pat
         f"http.port={PORT}",
         f"image.weights={weights}",
         "http.deadline_s=120",
+        "image.max_queue=32",
         "image.alias=seeded",  # the data folder is shared with tests of a machine without weights
     )
     service = Service(command, port=PORT, folder=tmp_path)

@@ -91,7 +91,8 @@ def test_awkward_files(client: httpx.Client, shared: Path) -> None:
         codes[path.name] = answer.json().get("code", answer.status_code)
     assert codes["bomb_1bit_12000x12000.png"] == "image_too_many_pixels"
     assert codes["tiny_1x5000.png"] == "image_too_extreme_shape"
-    assert codes["empty.jpg"] == codes["html_404.jpg"] == "not_an_image"
+    assert codes["empty.jpg"] == "image_empty"
+    assert codes["html_404.jpg"] == "not_an_image"
     assert codes["truncated_50pct.jpg"] == codes["png_bad_crc.png"] == "image_truncated"
     readable = {name for name, code in codes.items() if code == 200}
     assert len(readable) == len(codes) - 6

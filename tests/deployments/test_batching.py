@@ -117,6 +117,27 @@ async def test_keeps_to_its_weight_in_order_and_runs_heavier_items_alone() -> No
 
 
 @on_virtual_clock
+async def test_takes_as_many_as_it_is_told_of_those_still_wanted() -> None:
+    worker = Worker()
+    asked: list[int] = []
+
+    def take(waiting: int) -> int:
+        asked.append(waiting)
+        return 4 if waiting >= 4 else waiting
+
+    batcher = Batcher(worker, max_batch_size=6, take=take, max_queue=20)
+    blocker = submit(batcher, 0)
+    await settle()
+    leaving, *callers = submit(batcher, *range(1, 9))
+    late = submit(batcher, 9, deadline=WORK_S / 2)
+    await settle()
+    leaving.cancel()
+    await asyncio.gather(*blocker, *callers, leaving, *late, return_exceptions=True)
+    assert worker.batches == [[0], [2, 3, 4, 5], [6, 7, 8]]
+    assert asked == [1, 6, 3]
+
+
+@on_virtual_clock
 async def test_concurrency_grows_at_once_and_shrinks_as_batches_end() -> None:
     worker = Worker()
     batcher = Batcher(worker, max_batch_size=1, max_queue=20)

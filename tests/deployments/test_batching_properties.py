@@ -44,6 +44,7 @@ class Load:
     max_size: int
     max_weight: int | None
     max_queue: int
+    sizes: tuple[int, ...] | None  # what `take` answers, in turn; also what it must not answer
     concurrency: tuple[int, ...]  # the first is given, each next one is set two ticks later
     works: tuple[tuple[int, Fault], ...]  # ticks and fault of each batch, in turn
 
@@ -104,9 +105,23 @@ def loads(draw: st.DrawFn) -> Load:
         max_size=draw(st.integers(1, 5)),
         max_weight=draw(st.none() | st.integers(1, 10)),
         max_queue=draw(st.integers(1, 12)),
+        sizes=draw(st.none() | st.lists(st.integers(-1, 7), min_size=1, max_size=4).map(tuple)),
         concurrency=tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=5))),
         works=tuple(draw(st.lists(st.tuples(st.integers(0, 5), fault), min_size=1, max_size=6))),
     )
+
+
+@dataclass
+class Taker:
+    """Answers `take`, and remembers between what bounds each answer is to be kept."""
+
+    sizes: tuple[int, ...]
+    asked: list[tuple[int, int]] = field(default_factory=list)
+
+    def __call__(self, waiting: int) -> int:
+        size = self.sizes[len(self.asked) % len(self.sizes)]
+        self.asked.append((waiting, max(1, min(size, waiting))))
+        return size
 
 
 @dataclass(frozen=True)
@@ -171,15 +186,24 @@ def check_limits(load: Load, worker: Worker) -> None:
     assert order == sorted(order)
 
 
+def check_sizes(load: Load, worker: Worker, taker: Taker) -> None:
+    assert len(taker.asked) == len(worker.batches)
+    for batch, (waiting, size) in zip(worker.batches, taker.asked, strict=True):
+        assert 1 <= waiting <= load.max_size
+        assert len(batch) == size or (load.max_weight is not None and len(batch) < size)
+
+
 @settings(max_examples=400, deadline=None)
 @given(load=loads())
 def test_every_caller_gets_its_own_end_once(load: Load) -> None:
     @on_virtual_clock
     async def check() -> None:
         worker = Worker(load)
+        taker = None if load.sizes is None else Taker(load.sizes)
         batcher = Batcher(
             worker,
             max_batch_size=load.max_size,
+            take=taker,
             max_batch_weight=load.max_weight,
             weigh=lambda arrival: arrival.weight,
             max_queue=load.max_queue,
@@ -200,6 +224,8 @@ def test_every_caller_gets_its_own_end_once(load: Load) -> None:
         for end in ends:
             check_end(end, worker)
         check_limits(load, worker)
+        if taker is not None:
+            check_sizes(load, worker, taker)
         await asyncio.sleep(1.0)  # timers of cancellations that came too late
 
     check()
@@ -215,6 +241,7 @@ def test_nothing_waits_while_a_slot_is_free(load: Load) -> None:
         batcher = Batcher(
             worker,
             max_batch_size=load.max_size,
+            take=None if load.sizes is None else Taker(load.sizes),
             max_queue=load.max_queue,
             concurrency=load.concurrency[0],
         )

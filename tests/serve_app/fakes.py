@@ -79,10 +79,13 @@ class FakeImage:
     def __init__(self) -> None:
         self.calls: list[list[Picture]] = []
         self.error: Exception | None = None
+        self.gate: asyncio.Event | None = None
         self.refuse: Callable[[Picture], Refusal | None] = lambda _: None
 
     async def classify(self, pictures: Sequence[Picture], timeout_s: float) -> ClassifiedBatch:
         self.calls.append(list(pictures))
+        if self.gate is not None:
+            await self.gate.wait()
         if self.error is not None:
             raise self.error
         return ClassifiedBatch(
@@ -123,11 +126,13 @@ class Application:
                 "image": present if image_missing is None else missing,
             }
         )
-        gateway = ImageGateway(self.image, PREPROCESSING, image or ImageSettings())
+        self.pictures = ImageGateway(
+            self.image, PREPROCESSING, image or ImageSettings(), self.metrics
+        )
         self.gateway = FaqGateway(self.faq, faq or FaqSettings(), self.metrics.model("faq"))
         self.face: HttpFace = http_face(
             faq=self.gateway,
-            image=gateway if image_missing is None else None,
+            image=self.pictures if image_missing is None else None,
             readiness=self.readiness,
             scrape=self._scrape,
             settings=http or HttpSettings(),

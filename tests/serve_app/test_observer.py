@@ -43,6 +43,7 @@ async def test_replicas_and_states_are_passed_on() -> None:
     replicas: dict[str, int] = {}
 
     async def on_replicas(key: str, running: int) -> None:
+        assert readiness.is_loading  # what the replicas say is known before the model is ready
         replicas[key] = running
 
     observer = Observer("scoring", {"faq": "FaqRanker"}, readiness, on_replicas)

@@ -1,8 +1,8 @@
 """What the replicas serve becomes what a model's status says."""
 
-from deployments.contracts import RefusedVersion, VersionStatus
+from deployments.contracts import EngineStatus, RefusedVersion, VersionStatus
 from serve_app.readiness import ModelStatus, Readiness, State
-from tests.serve_app.fakes import FAQ
+from tests.serve_app.fakes import FAQ, IMAGE
 
 NEXT = FAQ._replace(version="4")
 REFUSED = RefusedVersion("5", "why")
@@ -24,3 +24,13 @@ def test_a_refused_version_is_named_until_it_is_no_more() -> None:
     assert readiness.status("faq").refused == REFUSED
     readiness.set_versions("faq", [VersionStatus(FAQ, None)])
     assert readiness.status("faq").refused is None
+
+
+def test_the_status_names_the_engine_of_most_replicas_and_keeps_it() -> None:
+    readiness = Readiness({"image": ModelStatus("resnet152", IMAGE, State.READY)})
+    assert readiness.status("image").engine is None
+    before = EngineStatus("cpu", "bfloat16", "fused", (1, 2, 4, 8))
+    after = before._replace(batch_sizes=(1, 2, 4))
+    for replicas, expected in (([before, after, before], before), ([], before), ([after], after)):
+        readiness.set_engines("image", replicas)
+        assert readiness.status("image").engine == expected

@@ -1,7 +1,9 @@
 """The image routes: every body form, refusals, and each caller's own answer."""
 
+import asyncio
 import base64
 import io
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,7 @@ async def test_reference_form_refuses_what_it_cannot_answer(client: httpx.AsyncC
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "no picture": ({"content": b"<html>"}, 422, "not_an_image"),
-    "empty": ({"content": b""}, 422, "not_an_image"),
+    "empty": ({"content": b""}, 422, "image_empty"),
     "truncated": ({"content": truncated()}, 422, "image_truncated"),
     "thin": ({"content": picture(1, (1, 21))}, 422, "image_too_extreme_shape"),
     "text": (
@@ -198,8 +200,55 @@ async def test_full_queue(application: Application, client: httpx.AsyncClient) -
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
 
 
-async def test_more_files_than_the_queue_holds(tmp_path: Path) -> None:
-    application = Application(tmp_path, image=ImageSettings(max_queue=1))
+async def test_an_idle_service_answers_more_files_than_it_takes_on_at_a_time(
+    tmp_path: Path,
+) -> None:
+    application = Application(tmp_path, image=ImageSettings(max_batch_size=1, max_queue=1))
+    files = [("f", ("a.png", picture(red), "image/png")) for red in range(64)]
     async with client_of(application) as client:
-        answer = await client.post(CLASSIFY, files=[("a", picture(1)), ("b", picture(2))])
-    assert answer.status_code == 200  # an idle service takes one large request
+        answer = await client.post(CLASSIFY, files=files)
+    results = ClassifyManyResponse.model_validate_json(answer.content).results
+    assert [(item.predictions or [])[0].class_index for item in results] == list(range(64))
+
+
+class Unread:
+    """A body that must not be asked for."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise AssertionError("the body was asked for")
+
+
+async def test_an_overloaded_service_refuses_before_it_reads_the_body(tmp_path: Path) -> None:
+    application = Application(tmp_path, image=ImageSettings(max_batch_size=1, max_queue=1))
+    application.image.gate = asyncio.Event()
+    headers = {"content-type": "image/png"}
+
+    async with client_of(application) as client:
+        held = [
+            asyncio.create_task(client.post(CLASSIFY, content=picture(red), headers=headers))
+            for red in range(2)
+        ]
+        while len(application.image.calls) < 2:
+            await asyncio.sleep(0.001)
+        answer = await client.post(CLASSIFY, content=Unread(), headers=headers)
+        application.image.gate.set()
+        answered = await asyncio.gather(*held)
+    assert (answer.status_code, answer.json()["code"]) == (429, "overloaded")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert [item.status_code for item in answered] == [200, 200]
+
+
+async def test_no_memory_on_the_device(application: Application, client: httpx.AsyncClient) -> None:
+    application.image.refuse = lambda item: (
+        Refusal("out_of_memory", 3) if item.pixels[0, 0, 0] == 1 else None
+    )
+    files = [("a", picture(1)), ("b", picture(2))]
+    several = await client.post(CLASSIFY, files=files)
+    one = await client.post(CLASSIFY, content=picture(1), headers={"content-type": "image/png"})
+    results = several.json()["results"]
+    assert (results[0]["problem"]["status"], results[0]["problem"]["code"]) == (
+        503,
+        "out_of_memory",
+    )
+    assert results[1]["predictions"][0]["class_index"] == 2
+    assert (one.status_code, one.headers["retry-after"]) == (503, "3")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deployments.contracts import RefusedVersion, VersionStatus
+from deployments.contracts import EngineStatus, RefusedVersion, VersionStatus
 from serve_app.errors import ScoringError, error_classes
 from serve_app.http.openapi import example_png
 from serve_app.http.schemas import Readiness
@@ -49,6 +49,23 @@ async def test_readiness_names_a_refused_version(
     assert answer.status_code == 200
     assert answer.json()["models"][0]["refused"] == {"version": "4", "reason": "why"}
     Readiness.model_validate_json(answer.content)
+
+
+async def test_readiness_names_the_engine(
+    application: Application, client: httpx.AsyncClient
+) -> None:
+    assert (await client.get("/readyz/image")).json()["models"][0]["engine"] is None
+    application.readiness.set_engines("image", [EngineStatus("cpu", "bfloat16", "fused", (1, 2))])
+    answer = await client.get("/readyz")
+    faq, image = Readiness.model_validate_json(answer.content).models
+    assert faq.engine is None
+    assert image.engine is not None
+    assert image.engine.model_dump() == {
+        "device": "cpu",
+        "precision": "bfloat16",
+        "execution": "fused",
+        "batch_sizes": [1, 2],
+    }
 
 
 async def test_loading_model_is_refused_with_a_time(
@@ -101,6 +118,21 @@ async def test_metrics_count_by_route_and_replica(client: httpx.AsyncClient) -> 
     assert samples["scoring_requests_total", "unmatched", "404"].value == 1
 
 
+async def test_metrics_count_the_time_of_decoding(client: httpx.AsyncClient) -> None:
+    for content in (example_png(), b"no picture"):
+        await client.post(
+            "/v1/images/classify", content=content, headers={"content-type": "image/png"}
+        )
+    text = (await client.get("/metrics")).text
+    counted = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "scoring_decode_seconds_count"
+    ]
+    assert counted == [1]
+
+
 async def test_docs_need_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
     page = await client.get("/docs")
     assert "http" not in page.text.replace("http-equiv", "")
@@ -135,6 +167,14 @@ async def test_description_matches_the_routes(
     served = {route.path for route in application.face.router.routes}  # type: ignore[attr-defined]
     served -= {"/docs", "/docs/{file}", "/openapi.json", "/readyz/{model}"}
     assert set(document["paths"]) == served | {"/readyz/faq", "/readyz/image"}
+
+
+async def test_every_scoring_route_describes_its_deadline(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    posts = [item["post"] for item in document["paths"].values() if "post" in item]
+    assert len(posts) == 4
+    for post in posts:
+        assert "X-Request-Timeout-Ms" in [item["name"] for item in post["parameters"]]
 
 
 async def test_example_picture_is_a_picture(client: httpx.AsyncClient) -> None:
