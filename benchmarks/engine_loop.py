@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.torch_loop import decoded, in_batches, preprocessing, speed
 from deployments.image.classifier import ImageClassifier
-from deployments.image.weights import export_weights
+from deployments.image.pytorch.weights import export_weights
 
 TOP_K = 5
 

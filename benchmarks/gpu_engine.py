@@ -18,10 +18,10 @@ from torch import nn
 
 from benchmarks.gpu_bare import wait_for
 from deployments.batching import Batcher
-from deployments.image.architectures import find_preset, preprocessing_of
 from deployments.image.classifier import ImageClassifier, Prediction
 from deployments.image.config import WEIGHTS_FILE, ImageModelConfig
 from deployments.image.decoding import Preprocessing, decode
+from deployments.image.pytorch.architectures import find_preset, preprocessing_of
 
 TOP_K = 5
 PICTURE_SIZE = (500, 375)

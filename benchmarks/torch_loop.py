@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision import models
 
-from deployments.image.architectures import find_preset, preprocessing_of
 from deployments.image.decoding import Preprocessing, decode
+from deployments.image.pytorch.architectures import find_preset, preprocessing_of
 
 BATCH_SIZES = (1, 4, 8, 16)
 PRECISIONS = (

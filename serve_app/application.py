@@ -46,7 +46,7 @@ def build(settings: Settings, models: Models) -> Application:
         classifier = serve.deployment(
             name=IMAGE_CLASSIFIER,
             **_options(image, image_cpus(settings), image.target_images, num_gpus=_gpus(image)),
-        )(ImageClassifierDeployment).bind(models.image, registry, image)
+        )(ImageClassifierDeployment).bind(models.image, registry, image, settings.tuning)
     target = settings.router.target_requests
     router = serve.deployment(
         name=ROUTER,

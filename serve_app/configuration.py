@@ -17,8 +17,10 @@ from serve_app.settings import Settings
 
 ENVIRONMENT_PREFIX = "SCORING_"
 ENVIRONMENT_FILE = "SCORING_CONFIG"
-NOT_SETTINGS = frozenset({ENVIRONMENT_FILE, "SCORING_SHARED_DATA"})
-"""Variables that carry the prefix and are no setting: the YAML file, the tests' input folder."""
+API_KEY = "SCORING_API_KEY"
+NOT_SETTINGS = frozenset({ENVIRONMENT_FILE, API_KEY, "SCORING_SHARED_DATA"})
+"""Variables that carry the prefix and are no setting: the YAML file, the key that clients send, the
+tests' input folder."""
 
 
 class ConfigurationError(ValueError):

@@ -201,6 +201,11 @@ class Settings(Section):
         return self.data_dir / "logs" / "requests.jsonl"
 
     @property
+    def tuning(self) -> Path:
+        """What the warm-ups of image models measured on this machine."""
+        return self.data_dir / "tuning"
+
+    @property
     def registry_uri(self) -> str:
         """The registry's URI, with the local default filled in."""
         return self.registry.uri or f"sqlite:///{self.data_dir / 'registry.db'}"

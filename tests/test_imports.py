@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "torchvision", "safetensors", "sklearn", "keras", "matplotlib", "mlflow"}
+HEAVY = {
+    *("torch", "torchvision", "safetensors", "keras", "tensorflow", "h5py"),
+    *("sklearn", "matplotlib", "mlflow"),
+}
 WEB = {"starlette", "uvicorn", "httpx", "swagger_ui_bundle", "python_multipart"}
 
 
@@ -43,7 +46,7 @@ FORBIDDEN = {
     "deployments": {"serve_app", "benchmarks", "tests"} | WEB,
     "deployments/faq": {"deployments.image", "torch", "torchvision", "mlflow"},
     "deployments/image": {"deployments.faq", "sklearn", "mlflow"},
-    "deployments/image/decoding.py": {"torch", "torchvision"},
+    "deployments/image/decoding": HEAVY,
     "deployments/batching.py": {"ray", "numpy", "deployments"},
 }
 
@@ -73,7 +76,8 @@ def test_training_is_reached_from_the_command_line_alone() -> None:
         "deployments.faq.preparation",
         "deployments.faq.training",
         "deployments.image.contact_sheet",
-        "deployments.image.weights",
+        "deployments.image.keras.weights",
+        "deployments.image.pytorch.weights",
     }
     found = {path.parts[1] for path, name in names("serve_app") if within(name, training)}
     assert found == {"cli"}

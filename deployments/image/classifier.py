@@ -21,7 +21,7 @@ from deployments.image.tuning import Circumstances, Tuning, Tunings
 
 logger = logging.getLogger(__name__)
 
-ENGINES = {"torch": "deployments.image.torch_engine", "keras": "deployments.image.keras_engine"}
+ENGINES = {"torch": "deployments.image.pytorch.engine", "keras": "deployments.image.keras.engine"}
 """The module of each framework, which has `choose_device` and `load_engine`."""
 
 LIBRARIES = {"torch": "torch", "keras": "tensorflow"}

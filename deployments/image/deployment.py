@@ -6,6 +6,7 @@ Importing this module does not import torch: the application is put together whe
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import ray
@@ -30,7 +31,9 @@ class Options(Protocol):
 class ImageClassifierDeployment:
     """One replica: ready when the digest is checked, the model loaded and batches measured."""
 
-    def __init__(self, version: ModelVersion, registry: Registry, options: Options):
+    def __init__(
+        self, version: ModelVersion, registry: Registry, options: Options, remembered: Path
+    ):
         from deployments.image.classifier import ImageClassifier
         from deployments.image.scorer import ImageScorer
 
@@ -42,6 +45,7 @@ class ImageClassifierDeployment:
             execution=options.execution,
             threads=options.threads or _assigned_cpus(),
             max_batch_size=options.max_batch_size,
+            remembered=remembered,
         )
         self._scorer = ImageScorer(classifier, version.identity, max_queue=options.max_queue)
 

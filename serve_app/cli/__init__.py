@@ -15,8 +15,6 @@ from serve_app.configuration import Configuration, ConfigurationError, configure
 Command = Callable[[argparse.Namespace, Configuration], int]
 
 EXIT_USAGE = 2
-API_KEY = "SCORING_API_KEY"
-"""The variable with the key that `image classify --url` sends; not a setting."""
 
 FAQ_COMMANDS = {
     "train": ("faq_train", "train on a corpus, evaluate, register the model"),
@@ -51,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         loose = _take_files(options, [*options.settings, *rest])
         given = parse_arguments([*loose, *options.named])
-        environment = {name: os.environ[name] for name in os.environ if name != API_KEY}
-        configuration = configure(given, environment=environment, file=options.config)
+        configuration = configure(given, environment=os.environ, file=options.config)
     except ConfigurationError as error:
         print(f"scoring: {error}", file=sys.stderr)
         return EXIT_USAGE

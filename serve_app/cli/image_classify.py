@@ -12,11 +12,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from deployments.registry import RegistryError
-from serve_app.cli import API_KEY, EXIT_USAGE
+from serve_app.cli import EXIT_USAGE
 from serve_app.cli.image_files import Outcome, find_pictures
 from serve_app.cli.image_local import NoClassifier, classify_locally, load_classifier
 from serve_app.cli.image_remote import Service, ServiceError
 from serve_app.cli.messages import FAILED, fail, say
+from serve_app.configuration import API_KEY
 from serve_app.http.schemas import TOP_K_IMAGE
 from serve_app.models import registry_of
 from serve_app.settings import Settings

@@ -50,6 +50,7 @@ def load_classifier(settings: Settings, registry: Registry) -> "ImageClassifier"
             execution=image.execution,
             threads=image.threads,
             max_batch_size=image.max_batch_size,
+            remembered=settings.tuning,
         )
     except ModuleNotFoundError as error:
         extra = "keras" if image.framework == "keras" else "image"
@@ -98,7 +99,7 @@ def read_pixels(file: Path, preprocessing: Preprocessing, settings: Settings) ->
         return Outcome(file, problem=BodyTooLarge(detail).problem())
     limits = ImageLimits(settings.image.max_pixels, settings.image.max_aspect_ratio)
     try:
-        return decode(data, preprocessing, limits)
+        return decode(data, preprocessing, limits, settings.image.jpeg == "scaled")
     except ImageError as error:
         return Outcome(file, problem=IMAGE_ERRORS[error.code](str(error)).problem())
 

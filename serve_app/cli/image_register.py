@@ -54,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=Path,
         metavar="FILE",
-        help="text file with a label a line, in the order of the classes, in place of the preset's",
+        help="text file with a label a line, in the order of the classes, in place of the preset's;"
+        " for keras a JSON file like its imagenet_class_index.json",
     )
 
 
@@ -64,16 +65,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         image = settings.image.model_copy(update={"weights": None})
         settings = settings.model_copy(update={"image": image})
     try:
-        labels = None if options.labels is None else read_labels(options.labels)
-        register_image(settings, registry_of(settings), labels=labels)
+        register_image(settings, registry_of(settings), labels=options.labels)
     except (RegistryError, WeightsError) as error:
         return fail(error)
     return 0
 
 
-def register_image(
-    settings: Settings, registry: Registry, *, labels: Sequence[str] | None = None
-) -> None:
+def register_image(settings: Settings, registry: Registry, *, labels: Path | None = None) -> None:
     """Registers `image.weights`, or the published weights, and points `image.alias` to them.
 
     Published weights that are registered already are not downloaded again.
@@ -86,7 +84,7 @@ def register_image(
     if settings.image.framework == "keras":
         _register_keras(settings, registry, labels)
     else:
-        _register_torch(settings, registry, labels)
+        _register_torch(settings, registry, None if labels is None else read_labels(labels))
 
 
 def read_labels(path: Path) -> list[str]:
@@ -102,9 +100,9 @@ def read_labels(path: Path) -> list[str]:
 
 
 def _register_torch(settings: Settings, registry: Registry, labels: Sequence[str] | None) -> None:
-    from deployments.image.architectures import hash_in_name, published_preset
-    from deployments.image.download import download_weights, recommended_preset
-    from deployments.image.weights import export_weights
+    from deployments.image.pytorch.architectures import hash_in_name, published_preset
+    from deployments.image.pytorch.download import download_weights, recommended_preset
+    from deployments.image.pytorch.weights import export_weights
 
     image = settings.image
     if image.weights is None:
@@ -137,16 +135,16 @@ def _register_torch(settings: Settings, registry: Registry, labels: Sequence[str
         )
 
 
-def _register_keras(settings: Settings, registry: Registry, labels: Sequence[str] | None) -> None:
+def _register_keras(settings: Settings, registry: Registry, labels: Path | None) -> None:
     image = settings.image
-    if image.preset is not None or labels is not None:
-        raise WeightsError("presets and labels are chosen for image.framework=torch alone")
+    if image.preset is not None:
+        raise WeightsError("presets are chosen for image.framework=torch alone")
     published = image.weights is None
-    if published and _reuse(image, registry, "published", None):
+    if published and labels is None and _reuse(image, registry, "published", None):
         return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            from deployments.image.keras_weights import export_keras
+            from deployments.image.keras.weights import export_keras
 
             config = export_keras(
                 image.architecture,
@@ -154,10 +152,9 @@ def _register_keras(settings: Settings, registry: Registry, labels: Sequence[str
                 Path(folder),
                 downloads=settings.data_dir / "downloads",
                 progress=True,
+                labels=labels,
             )
         except ModuleNotFoundError as error:
-            if error.name not in ("keras", "tensorflow"):
-                raise
             raise WeightsError(
                 f"image.framework=keras needs the package {error.name}:"
                 " pip install 'realtime-scoring[keras]'"

@@ -1,7 +1,7 @@
 """Makes models and registers them: trains the FAQ ranker, fetches and checks image weights."""
 
 from deployments.image.config import WeightsError
-from deployments.image.download import WeightsUnavailable
+from deployments.image.pytorch.download import WeightsUnavailable
 from deployments.registry import Registry, RegistryError
 from serve_app.cli.faq_train import train_faq
 from serve_app.cli.image_register import register_image

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from deployments.image.architectures import find_preset, preprocessing_of
 from deployments.image.decoding import decode
+from deployments.image.pytorch.architectures import find_preset, preprocessing_of
 from serve_app.http.deadlines import TIMEOUT_HEADER
 from serve_app.http.schemas import Readiness
 from tests.application.service import Service, scoring

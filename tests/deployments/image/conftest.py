@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deployments.image.config import ImageModelConfig
 from deployments.image.decoding import decode
-from deployments.image.weights import export_weights
+from deployments.image.pytorch.weights import export_weights
 
 _SHARED = Path(__file__).parents[4] / "shared"
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from deployments.image.architectures import find_preset, preprocessing_of
+from deployments.image.pytorch.architectures import find_preset, preprocessing_of
 
 # Each residual branch adds a little to what it gets: activations stay in range through 50 blocks,
 # and rounding to bfloat16 does not grow from block to block.

@@ -7,10 +7,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from deployments.image.architectures import find_preset, preprocessing_of
 from deployments.image.classifier import ImageClassifier
 from deployments.image.decoding import decode
-from deployments.image.weights import export_weights
+from deployments.image.pytorch.architectures import find_preset, preprocessing_of
+from deployments.image.pytorch.weights import export_weights
 from tests.deployments.image.resnet152 import fitted_class, make_pictures, make_weights
 
 Pixels = NDArray[np.uint8]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.image.architectures import hash_in_name, presets
 from deployments.image.config import ImageModelConfig
-from deployments.image.weights import export_weights
+from deployments.image.pytorch.architectures import hash_in_name, presets
+from deployments.image.pytorch.weights import export_weights
 from deployments.registry import ModelNotFound
 from serve_app.cli import EXIT_USAGE, main
 from serve_app.models import SOURCE_TAG, Missing, find_image, image_model_name, registry_of

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from serve_app.cli import API_KEY, main
+from serve_app.cli import main
 from serve_app.cli.image_files import Outcome
 from serve_app.cli.image_remote import IN_FLIGHT, Service, ServiceError
+from serve_app.configuration import API_KEY
 
 Answer = tuple[int, dict[str, str], bytes]
 Answering = Callable[[dict[str, str], bytes], Answer]
