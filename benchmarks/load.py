@@ -1,7 +1,7 @@
 """A load generator that takes little of the machine it measures.
 
 Closed loop: each of N keep-alive connections sends its next request when the last is answered, or
-a short pause later where it was refused. Requests are built before the run, and nothing else
+after the `Retry-After` of a refusal. Requests are built before the run, and nothing else
 happens between an answer and the next request but two clock readings.
 """
 
@@ -21,8 +21,8 @@ from benchmarks.wire import Answer, Connection
 CONNECT_ATTEMPTS = 10
 """Connections refused or lost in a row, without an answer between, before one driver gives up."""
 REFUSED = 429
-REFUSED_PAUSE_S = 0.05
-"""Pause of a connection after a refusal: far shorter than `Retry-After`, so that the load stays."""
+REFUSED_PAUSE_S = 1.0
+"""Pause of a connection after a refusal that does not say how long."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ class _Client:
         self._tally.answered(self._index, answer, answer.at_s - self._sent_at)
         if answer.status == REFUSED and not self._tally.over:
             loop = asyncio.get_running_loop()
-            loop.call_later(REFUSED_PAUSE_S, self.send, connection)
+            pause_s = float(answer.retry_after or REFUSED_PAUSE_S)
+            loop.call_later(pause_s, self.send, connection)
         else:
             self.send(connection)
 

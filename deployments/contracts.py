@@ -41,12 +41,14 @@ class VersionStatus(NamedTuple):
 class EngineStatus(NamedTuple):
     """How one replica of the classifier computes: what its warm-up or a setting chose.
 
-    `batch_sizes` are the sizes that its forward passes have, ascending.
+    `concurrency` is how many batches may be under way at a time; `batch_sizes` are the sizes that
+    its forward passes have, ascending.
     """
 
     device: str
     precision: str
     execution: str
+    concurrency: int
     batch_sizes: tuple[int, ...]
 
 

@@ -103,12 +103,15 @@ class ImageClassifier:
             threads=threads,
         )
         if known:
+            engine.concurrency = known.concurrency
             sizes = BatchSizes(known.seconds, pads=engine.pads)
             warm_up(engine, config.preprocessing.crop_size, sizes)
         else:
             sizes = measure(engine, config.preprocessing.crop_size, max_batch_size)
             if tunings:
-                found = Tuning(engine.precision, engine.execution, sizes.seconds)
+                found = Tuning(
+                    engine.precision, engine.execution, engine.concurrency, sizes.seconds
+                )
                 tunings.remember(circumstances, found)
         return cls(engine, config, sizes)
 
@@ -121,7 +124,13 @@ class ImageClassifier:
     def status(self) -> EngineStatus:
         """How this classifier computes."""
         engine = self._engine
-        return EngineStatus(engine.device, engine.precision, engine.execution, self.sizes.all)
+        return EngineStatus(
+            engine.device,
+            engine.precision,
+            engine.execution,
+            engine.concurrency,
+            self.sizes.all,
+        )
 
     def classify(
         self, images: Sequence[Pixels], top_k: Sequence[int]

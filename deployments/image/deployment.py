@@ -57,6 +57,10 @@ class ImageClassifierDeployment:
         """How this replica computes, and how many pictures it takes on at a time."""
         return self._scorer.status
 
+    async def check_health(self) -> None:
+        """Ray Serve replaces a replica for which this raises."""
+        self._scorer.check_health()
+
     async def metrics(self) -> Report:
         """What this replica counted."""
         return self._scorer.metrics.report("ImageClassifier", self._replica)

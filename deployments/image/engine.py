@@ -21,18 +21,21 @@ class Engine(Protocol):
     """A loaded network.
 
     device: "cpu", "cuda:0", ...; precision: "float32", "bfloat16" or "float16"; execution: "eager",
-    "fused", "compiled" or "graphs".
+    "fused", "compiled" or "graphs". concurrency: calls of `logits` that may be under way at a time,
+    each in a thread of its own.
     """
 
     device: str
     precision: str
     execution: str
+    concurrency: int
 
     @property
-    def concurrency(self) -> int:
-        """Calls of `logits` that may be under way at a time, each in a thread of its own.
+    def concurrencies(self) -> Sequence[int]:
+        """What `concurrency` can be set to, ascending.
 
-        More than one where an engine overlaps the copying of a batch with the pass of another.
+        A GPU overlaps the copying of a batch with the pass of another. A CPU can share its threads
+        among passes, which then need not wait for each other's threads at every layer.
         """
 
     @property

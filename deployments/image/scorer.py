@@ -29,6 +29,14 @@ logger = logging.getLogger(__name__)
 MODEL = "image"
 """The model's name in the metrics."""
 
+MOST_FAILED_PASSES = 3
+"""After as many forward passes that failed in a row the replica is replaced: a GPU that met an
+error answers nothing any more until its process ends."""
+
+
+class DeviceBroken(RuntimeError):
+    """The latest forward passes all failed."""
+
 
 class Sizes(Protocol):
     """Which batches the device likes; the largest may shrink when its memory runs out."""
@@ -67,6 +75,7 @@ class ImageScorer:
         self._classifier = classifier
         self._identity = identity
         self._max_queue = max_queue
+        self._failed_passes = 0
         # As many threads as forward passes may overlap; the loop stays free.
         self._threads = ThreadPoolExecutor(classifier.concurrency, thread_name_prefix="forward")
         self._batcher: Batcher[Picture, bytes] = Batcher(
@@ -128,10 +137,20 @@ class ImageScorer:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._forward, pictures)
 
+    def check_health(self) -> None:
+        """Raises DeviceBroken when the replica should be replaced."""
+        if self._failed_passes >= MOST_FAILED_PASSES:
+            raise DeviceBroken(f"the latest {self._failed_passes} forward passes failed")
+
     def _forward(self, pictures: list[Picture]) -> list[bytes | Exception]:
-        classified = self._classifier.classify(
-            [picture.pixels for picture in pictures], [picture.top_k for picture in pictures]
-        )
+        try:
+            classified = self._classifier.classify(
+                [picture.pixels for picture in pictures], [picture.top_k for picture in pictures]
+            )
+        except Exception:
+            self._failed_passes += 1
+            raise
+        self._failed_passes = 0
         return [
             result if isinstance(result, Exception) else encode(result, picture)
             for result, picture in zip(classified, pictures, strict=True)

@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from deployments.image.engine import Engine, OutOfDeviceMemory
 MOST_ON_CPU = 32
 MOST_ON_GPU = 256
 
-LONGEST_PASS_S = 1.0
+LONGEST_PASS_S = 1.5
 """No pass takes longer, where a smaller one is possible: whoever comes then waits for its end."""
 
 WORTHWHILE = 0.9
@@ -20,6 +22,12 @@ differ from some size on, and a larger batch also lets more callers in."""
 
 ENOUGH_S = 0.15
 """Passes of one size are repeated for as long, because the first one sets things up."""
+
+SHARED_S = 0.3
+"""Time for which passes share the device, to see what they answer together."""
+
+WORTH_SHARING = 0.95
+"""As few passes are under way at a time as answer this share of the most pictures a second."""
 
 
 class BatchSizes:
@@ -82,16 +90,18 @@ class BatchSizes:
 
 
 def measure(engine: Engine, crop_size: int, most: int | None = None) -> BatchSizes:
-    """Warms the engine up with passes of 1, 2, 4, ... pictures, and finds the largest worthwhile.
+    """Warms the engine up, sets its concurrency, and finds the largest size that is worthwhile.
 
     `most` sets the largest size instead.
 
     Raises:
         OutOfDeviceMemory: not even one picture fits
     """
+    _choose_concurrency(engine, crop_size)
     seconds: dict[int, float] = {}
     for size in _ladder(most or (MOST_ON_CPU if engine.device == "cpu" else MOST_ON_GPU)):
-        if most is None and seconds and 2 * max(seconds.values()) > LONGEST_PASS_S:
+        longest_s = 2 * max(seconds.values(), default=0.0) * engine.concurrency
+        if most is None and longest_s > LONGEST_PASS_S:
             break
         try:
             engine.prepare(size)
@@ -105,6 +115,39 @@ def measure(engine: Engine, crop_size: int, most: int | None = None) -> BatchSiz
         best = max(size / time for size, time in seconds.items())
         sizes.limit(max(n for n, time in seconds.items() if n / time >= WORTHWHILE * best))
     return sizes
+
+
+def _choose_concurrency(engine: Engine, crop_size: int) -> None:
+    """Sets what answers most single pictures a second; fewer where more hardly gain."""
+    if len(engine.concurrencies) == 1:
+        return
+    engine.prepare(1)
+    rates: dict[int, float] = {}
+    for concurrency in engine.concurrencies:
+        engine.concurrency = concurrency
+        rates[concurrency] = _rate(engine, crop_size)
+    best = max(rates.values())
+    engine.concurrency = min(n for n, rate in rates.items() if rate >= WORTH_SHARING * best)
+
+
+def _rate(engine: Engine, crop_size: int) -> float:
+    """Single pictures a second, with as many calls under way as the engine is set to."""
+    black = [np.zeros((crop_size, crop_size, 3), dtype=np.uint8)]
+    together = Barrier(engine.concurrency)
+
+    def answer(_: int) -> tuple[int, float]:
+        engine.logits(black)  # sets things up for this share of the device
+        together.wait()
+        started = time.perf_counter()
+        passes = 0
+        while (elapsed := time.perf_counter() - started) < SHARED_S:
+            engine.logits(black)
+            passes += 1
+        return passes, elapsed
+
+    with ThreadPoolExecutor(engine.concurrency) as threads:
+        answered = list(threads.map(answer, range(engine.concurrency)))
+    return sum(passes for passes, _ in answered) / max(elapsed for _, elapsed in answered)
 
 
 def warm_up(engine: Engine, crop_size: int, sizes: BatchSizes) -> None:
@@ -126,11 +169,11 @@ def _ladder(most: int) -> Iterator[int]:
     yield most
 
 
-def pass_s(engine: Engine, crop_size: int, size: int = 1) -> float:
+def pass_s(engine: Engine, crop_size: int, size: int = 1, enough_s: float = ENOUGH_S) -> float:
     """Seconds of a forward pass of `size` pictures, the fastest of some."""
     black = np.zeros((crop_size, crop_size, 3), dtype=np.uint8)
     fastest, spent = math.inf, 0.0
-    while spent < ENOUGH_S:
+    while spent < enough_s:
         started = time.perf_counter()
         engine.logits([black] * size)
         passed = time.perf_counter() - started

@@ -23,6 +23,7 @@ class Tuning:
 
     precision: str
     execution: str
+    concurrency: int
     seconds: Mapping[int, float]
 
 
@@ -39,7 +40,12 @@ class Tunings:
             stored = json.loads(path.read_text(encoding="utf-8"))
             tuning = stored["tuning"]
             seconds = {int(size): float(time) for size, time in tuning["seconds"].items()}
-            return Tuning(str(tuning["precision"]), str(tuning["execution"]), seconds)
+            return Tuning(
+                str(tuning["precision"]),
+                str(tuning["execution"]),
+                int(tuning["concurrency"]),
+                seconds,
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -171,6 +171,7 @@ class Engine(BaseModel):
     device: str = Field(examples=["cpu", "cuda:0"])
     precision: Literal["float32", "bfloat16", "float16"]
     execution: Literal["eager", "fused", "compiled", "graphs"]
+    concurrency: int = Field(description="batches that may be under way at a time")
     batch_sizes: list[int] = Field(description="items in one forward pass, ascending")
 
 

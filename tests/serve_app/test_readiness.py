@@ -29,7 +29,7 @@ def test_a_refused_version_is_named_until_it_is_no_more() -> None:
 def test_the_status_names_the_engine_of_most_replicas_and_keeps_it() -> None:
     readiness = Readiness({"image": ModelStatus("resnet152", IMAGE, State.READY)})
     assert readiness.status("image").engine is None
-    before = EngineStatus("cpu", "bfloat16", "fused", (1, 2, 4, 8))
+    before = EngineStatus("cpu", "bfloat16", "fused", 2, (1, 2, 4, 8))
     after = before._replace(batch_sizes=(1, 2, 4))
     for replicas, expected in (([before, after, before], before), ([], before), ([after], after)):
         readiness.set_engines("image", replicas)

@@ -24,6 +24,7 @@ class KerasEngine:
 
     execution = "compiled"
     concurrency = 1
+    concurrencies = (1,)
     pads = False
 
     def __init__(self, forward: Callable[[Any], Any], device: str, precision: str) -> None:

@@ -32,6 +32,7 @@ class CudaEngine:
     """A network on one GPU. `logits` may be called from two threads at a time."""
 
     concurrency = UNDER_WAY
+    concurrencies = (UNDER_WAY,)
 
     def __init__(
         self,

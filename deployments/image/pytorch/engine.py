@@ -3,7 +3,9 @@
 `deployments.image.pytorch.cuda_engine` computes on GPUs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +23,24 @@ from deployments.image.sizes import pass_s
 CPU = torch.device("cpu")
 CPU_EXECUTIONS = ("eager", "fused", "compiled")
 GPU_EXECUTIONS = ("eager", "graphs", "compiled")
+RACE_S = 0.3
+"""Passes of each form are repeated for as long: other replicas start on the machine meanwhile."""
+
+MUCH_SLOWER = 1.1
+"""Fused operations do less; that they seem a little slower is most likely somebody else's doing."""
+
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "could not create a memory")
 """What torch's and oneDNN's allocators say on a CPU, in plain RuntimeErrors."""
 
 
 class CpuEngine:
-    """A network on this process's CPU threads. Not to be called from two threads at a time."""
+    """A network on the CPU threads that torch had when it was made.
+
+    A pass that is alone takes all of them. Passes that overlap share them: they need fewer threads
+    to wait for each other at every layer, and none stands still when another process takes a core.
+    """
 
     device = "cpu"
-    concurrency = 1
 
     def __init__(
         self, network: PixelNetwork, crop_size: int, precision: str, execution: str
@@ -42,6 +53,13 @@ class CpuEngine:
             # Freezing lets the compiler fold constants into weights, as `fuse_convolutions` does.
             self._network = torch.compile(network, dynamic=False, options={"freezing": True})
         self._prepared: list[int] = []
+        self._threads = torch.get_num_threads()
+        # A compiled network is compiled for its number of threads.
+        most = 1 if self.pads else self._threads
+        self.concurrencies = tuple(2**n for n in range(most.bit_length()))
+        self.concurrency = 1
+        self._under_way = 0
+        self._counting = threading.Lock()
         self._black = np.zeros((crop_size, crop_size, 3), dtype=np.uint8)
 
     def prepare(self, size: int) -> None:
@@ -54,7 +72,7 @@ class CpuEngine:
         """See `Engine.logits`."""
         padding = padded(len(images), self._prepared) - len(images) if self.pads else 0
         try:
-            with torch.inference_mode():
+            with self._share_of_threads(), torch.inference_mode():
                 pixels = torch.from_numpy(np.stack([*images, *[images[0]] * padding]))
                 logits = self._network(pixels)
         except (MemoryError, RuntimeError) as error:
@@ -62,6 +80,20 @@ class CpuEngine:
                 raise OutOfDeviceMemory(f"no memory for {len(images)} pictures") from error
             raise
         return logits.numpy()[: len(images)]
+
+    @contextmanager
+    def _share_of_threads(self) -> Iterator[None]:
+        with self._counting:
+            alone = self._under_way == 0
+            self._under_way += 1
+        # The first call in a thread sets it to what the process has; then it can be set apart.
+        torch.get_num_threads()
+        torch.set_num_threads(self._threads if alone else max(1, self._threads // self.concurrency))
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._under_way -= 1
 
 
 def padded(size: int, prepared: Iterable[int]) -> int:
@@ -165,16 +197,19 @@ def _fastest_on_cpu(
         # From more to fewer bits, because the network is converted in place.
         for name in reversed(precisions):
             form = PixelNetwork(network, config.preprocessing, name, CPU)
-            seconds[name] = pass_s(CpuEngine(form, size, name, "eager"), size)
+            plain = CpuEngine(form, size, name, "eager")
+            seconds[name] = pass_s(plain, size, enough_s=RACE_S)
     precision = min(precisions, key=lambda name: seconds.get(name, 0))
     if precision != precisions[0]:
         network = load_network(folder, config)
     pixels = PixelNetwork(network, config.preprocessing, precision, CPU)
-    if executions == ("eager",) or executions == ("compiled",):
-        return CpuEngine(pixels, size, precision, executions[0])
-    plain_s = pass_s(CpuEngine(pixels, size, precision, "eager"), size)
+    if len(executions) == 1:
+        form = _fuse(pixels, size, precision) if executions == ("fused",) else pixels
+        return CpuEngine(form, size, precision, executions[0])
+    plain = CpuEngine(pixels, size, precision, "eager")
+    plain_s = seconds.get(precision) or pass_s(plain, size, enough_s=RACE_S)
     fused = CpuEngine(_fuse(pixels, size, precision), size, precision, "fused")
-    if executions == ("fused",) or pass_s(fused, size) < plain_s:
+    if pass_s(fused, size, enough_s=RACE_S) < MUCH_SLOWER * plain_s:
         return fused
     return _fastest_on_cpu(folder, config, (precision,), ("eager",))
 

@@ -21,15 +21,21 @@ from deployments.image.decoding import Preprocessing
 # another framework and rescale their input themselves.
 _PORTED: dict[str, Any] = {"transform_input": True, "aux_logits": True, "init_weights": False}
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+_INITIALISERS = {"normal_", "uniform_", "erfinv_", "mul_", "add_", "clamp_", "fill_", "zero_"}
 _RESNETS = ("resnet", "resnext", "wide_resnet")
 _PACKAGES = ("torchvision", "torchvision.models")
 
 
 class _ParametersOnMeta(TorchFunctionMode):
-    """Layers allocate their parameters with `torch.empty`; on meta neither that nor init costs."""
+    """Layers allocate their parameters with `torch.empty`; on meta neither that nor init costs.
+
+    What would write initial values is skipped: on meta, torch imports its compiler for `normal_`.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if args and getattr(func, "__name__", "") in _INITIALISERS and args[0].is_meta:
+            return args[0]
         if func is torch.empty and kwargs.get("device") is None:
             kwargs["device"] = "meta"
         return func(*args, **kwargs)

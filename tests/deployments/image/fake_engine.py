@@ -34,6 +34,7 @@ class FakeEngine:
     precision = "float32"
     execution = "eager"
     concurrency = 1
+    concurrencies: Sequence[int] = (1,)
 
     def __init__(
         self,

@@ -136,4 +136,4 @@ class TestOutOfMemory:
 
 def test_status() -> None:
     status = classifier(FakeEngine()).status
-    assert status == EngineStatus("cpu", "float32", "eager", (1, 2, 4, 8))
+    assert status == EngineStatus("cpu", "float32", "eager", 1, (1, 2, 4, 8))

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from deployments.contracts import EncodedPrediction, EngineStatus, ModelIdentity, Picture, Refusal
 from deployments.image.classifier import NotFinite, Prediction
 from deployments.image.engine import OutOfDeviceMemory, Pixels
-from deployments.image.scorer import ImageScorer
+from deployments.image.scorer import MOST_FAILED_PASSES, DeviceBroken, ImageScorer
 
 IDENTITY = ModelIdentity("resnet152", "1", "sha256:" + "b" * 64)
 LONG_S, SOON_S = 30.0, 0.05
@@ -37,6 +37,7 @@ class FakeClassifier:
         self.forwards: list[list[int]] = []
         self.poison: dict[int, Exception] = {}
         self.shrinks_to: int | None = None
+        self.broken: Exception | None = None
         self.overlapping = 0
         self.most_overlapping = 0
         self.gate = threading.Event()
@@ -44,7 +45,9 @@ class FakeClassifier:
 
     @property
     def status(self) -> EngineStatus:
-        return EngineStatus("cpu", "bfloat16", "fused", (1, 2, self.sizes.largest))
+        return EngineStatus(
+            "cpu", "bfloat16", "fused", self.concurrency, (1, 2, self.sizes.largest)
+        )
 
     def classify(
         self, images: Sequence[Pixels], top_k: Sequence[int]
@@ -55,6 +58,8 @@ class FakeClassifier:
         self.most_overlapping = max(self.overlapping, self.most_overlapping)
         assert self.gate.wait(LONG_S)
         self.overlapping -= 1
+        if self.broken is not None:
+            raise self.broken
         if self.shrinks_to is not None:
             self.sizes.largest = self.shrinks_to
         return [
@@ -93,6 +98,20 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
     return registry.get_sample_value(name, {"model": "image", **labels})
+
+
+async def test_a_device_that_fails_again_and_again_is_reported() -> None:
+    classifier = FakeClassifier()
+    classifier.broken = RuntimeError("an illegal memory access was encountered")
+    scorer = ImageScorer(classifier, IDENTITY)
+    for _ in range(MOST_FAILED_PASSES):
+        scorer.check_health()
+        assert await ask(scorer, 1) == ["failed"]
+    with pytest.raises(DeviceBroken):
+        scorer.check_health()
+    classifier.broken = None
+    assert await ask(scorer, 1) == [1]
+    scorer.check_health()
 
 
 async def test_batches_have_the_sizes_that_the_device_likes() -> None:

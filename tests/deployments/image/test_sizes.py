@@ -1,4 +1,5 @@
 import itertools
+import threading
 import time
 
 import pytest
@@ -110,6 +111,24 @@ class TestMeasure:
     def test_a_given_size_is_the_largest(self) -> None:
         assert measure(FakeEngine(), CROP, 6).all == (1, 2, 4, 6)
         assert measure(FakeEngine(), CROP, 1).all == (1,)
+
+    def test_passes_share_a_device_that_gains_by_it(self) -> None:
+        engine = FakeEngine(on_pass=lambda _: time.sleep(0.02))  # as long, however many sleep
+        engine.concurrencies = (1, 2, 4)
+        measure(engine, CROP, 1)
+        assert engine.concurrency == 4
+
+    def test_passes_that_only_take_turns_do_not_share(self) -> None:
+        turn = threading.Lock()
+
+        def take_turns(_: int) -> None:
+            with turn:
+                time.sleep(0.02)
+
+        engine = FakeEngine(on_pass=take_turns)
+        engine.concurrencies = (1, 2, 4)
+        measure(engine, CROP, 1)
+        assert engine.concurrency == 1
 
     def test_stops_at_the_memory(self) -> None:
         assert measure(FakeEngine(fits=5), CROP, 32).all == (1, 2, 4)

@@ -7,7 +7,7 @@ from deployments.image.classifier import ImageClassifier
 from deployments.image.tuning import Circumstances, Tuning, Tunings
 
 HERE: Circumstances = {"architecture": "resnet152", "threads": 2, "max_batch_size": None}
-FOUND = Tuning("bfloat16", "fused", {1: 0.06, 2: 0.12})
+FOUND = Tuning("bfloat16", "fused", 2, {1: 0.06, 2: 0.12})
 
 
 def test_what_was_remembered_is_recalled_by_another(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ async def test_readiness_names_the_engine(
     application: Application, client: httpx.AsyncClient
 ) -> None:
     assert (await client.get("/readyz/image")).json()["models"][0]["engine"] is None
-    application.readiness.set_engines("image", [EngineStatus("cpu", "bfloat16", "fused", (1, 2))])
+    status = EngineStatus("cpu", "bfloat16", "fused", 2, (1, 2))
+    application.readiness.set_engines("image", [status])
     answer = await client.get("/readyz")
     faq, image = Readiness.model_validate_json(answer.content).models
     assert faq.engine is None
@@ -64,6 +65,7 @@ async def test_readiness_names_the_engine(
         "device": "cpu",
         "precision": "bfloat16",
         "execution": "fused",
+        "concurrency": 2,
         "batch_sizes": [1, 2],
     }
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,19 @@ class TestRealWeights:
         np.testing.assert_allclose(engine.logits(images), in_float32.logits(images), atol=1e-3)
         assert engine.execution == execution
         assert engine.pads == (execution == "compiled")
+
+    def test_passes_that_share_the_threads_give_the_same_logits(
+        self, in_float32: ImageClassifier, mobilenet: Path, photographs: list[Photograph]
+    ) -> None:
+        engine = load_engine(mobilenet, in_float32.config, device="cpu", precision="float32")
+        engine.concurrency = max(engine.concurrencies)
+        images = [photograph.pixels(in_float32.config) for photograph in photographs[:8]]
+        expected = in_float32.logits(images)
+        with ThreadPoolExecutor(4) as threads:
+            starts = [start % 5 for start in range(40)]
+            found = list(threads.map(lambda start: engine.logits(images[start:]), starts))
+        for start, logits in zip(starts, found, strict=True):
+            np.testing.assert_allclose(logits, expected[start:], atol=1e-3)
 
     def test_read_only_pixels_are_left_alone(self, classifier: ImageClassifier) -> None:
         image = np.full((224, 224, 3), 7, np.uint8)
