@@ -131,7 +131,7 @@ def goals(figures: Sequence[StepFigures], refusals_ms: Sequence[float]) -> tuple
     """What overload must not break; a batch's time is that of the steps above the capacity."""
     full = [step.batch_ms for step in figures if step.load >= 1 and step.batch_ms > 0]
     batch_ms = float(np.mean(full)) if full else math.nan
-    slowest = np.nanmax([step.p99_ms for step in figures] or [math.nan])
+    slowest = float(np.nanmax([step.p99_ms for step in figures] or [math.nan]))
     settled = [step.memory_mib for step in figures if step.at_s >= SETTLED_S]
     growth = settled[-1] / settled[0] if len(settled) > 1 else math.nan
     silent = sum(step.without_retry_after for step in figures)

@@ -26,6 +26,9 @@ ENOUGH_S = 0.15
 SHARED_S = 0.3
 """Time for which passes share the device, to see what they answer together."""
 
+START_LIMIT_S = 60.0
+"""Where one of the passes that are to overlap fails, the others do not wait for it for ever."""
+
 WORTH_SHARING = 0.95
 """As few passes are under way at a time as answer this share of the most pictures a second."""
 
@@ -133,7 +136,7 @@ def _choose_concurrency(engine: Engine, crop_size: int) -> None:
 def _rate(engine: Engine, crop_size: int) -> float:
     """Single pictures a second, with as many calls under way as the engine is set to."""
     black = [np.zeros((crop_size, crop_size, 3), dtype=np.uint8)]
-    together = Barrier(engine.concurrency)
+    together = Barrier(engine.concurrency, timeout=START_LIMIT_S)
 
     def answer(_: int) -> tuple[int, float]:
         engine.logits(black)  # sets things up for this share of the device

@@ -67,6 +67,12 @@ def test_goals_take_the_worst_step_and_the_memory_after_the_first_minute() -> No
     assert all(goal.met for goal in (accepted, refused, silent, hung, memory))
 
 
+def test_goals_are_plain_numbers_that_json_takes() -> None:
+    found = goals([figures(1.0, 5, 500), figures(2.0, 10, 500)], [10.0])
+    assert {type(goal.measured) for goal in found} <= {float, int}
+    assert {type(goal.met) for goal in found} == {bool}
+
+
 def test_a_ramp_too_short_to_settle_shows_no_flat_memory() -> None:
     memory = goals([figures(1.0, 5, 500), figures(2.0, 10, 500)], [])[-1]
     assert math.isnan(memory.measured)
