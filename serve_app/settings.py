@@ -158,7 +158,11 @@ class ImageSettings(Scaling):
         description="scaled: large JPEGs are decoded at a half, quarter or eighth of their size, "
         "as long as it is at least twice what the model wants; faster, pixels differ slightly",
     )
-    max_pixels: Count = Field(50_000_000, description="most pixels of a picture")
+    max_pixels: Count = Field(
+        50_000_000,
+        description="most pixels of a JPEG; other formats may have a third of it, or 16.8 million "
+        "where that is more",
+    )
     max_aspect_ratio: float = Field(20.0, ge=1, description="most extreme long side : short side")
 
 
