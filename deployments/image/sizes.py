@@ -16,9 +16,13 @@ MOST_ON_GPU = 256
 LONGEST_PASS_S = 1.5
 """No pass takes longer, where a smaller one is possible: whoever comes then waits for its end."""
 
-WORTHWHILE = 0.9
+WORTHWHILE = 0.8
 """The largest size with this share of the best one's pictures a second is taken. Rates hardly
 differ from some size on, and a larger batch also lets more callers in."""
+
+SHORT_PASS_S = 0.3
+"""Sizes whose pass is as short are taken whatever their rate: nobody notices the wait, and what
+seems a worse rate may be the start of other replicas on the machine."""
 
 ENOUGH_S = 0.15
 """Passes of one size are repeated for as long, because the first one sets things up."""
@@ -115,9 +119,14 @@ def measure(engine: Engine, crop_size: int, most: int | None = None) -> BatchSiz
             break
     sizes = BatchSizes(seconds, pads=engine.pads)
     if most is None:
-        best = max(size / time for size, time in seconds.items())
-        sizes.limit(max(n for n, time in seconds.items() if n / time >= WORTHWHILE * best))
+        sizes.limit(max(n for n in seconds if _is_worthwhile(n, seconds, engine.concurrency)))
     return sizes
+
+
+def _is_worthwhile(size: int, seconds: Mapping[int, float], concurrency: int) -> bool:
+    best = max(other / time for other, time in seconds.items())
+    is_short = seconds[size] * concurrency <= SHORT_PASS_S
+    return is_short or size / seconds[size] >= WORTHWHILE * best
 
 
 def _choose_concurrency(engine: Engine, crop_size: int) -> None:
