@@ -1,16 +1,15 @@
 """How long a request may take: what its client asks for, within what the service allows."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 
-from serve_app.errors import ContradictoryFields, DeadlinePassed, InvalidField, OutOfRange
+from serve_app.errors import DeadlinePassed, OutOfRange
+from serve_app.http.numbers import whole_number
 
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"
-WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
 
 
 def deadline_of(request: Request, longest_s: float) -> float:
@@ -24,17 +23,12 @@ def deadline_of(request: Request, longest_s: float) -> float:
     """
     now = asyncio.get_running_loop().time()
     values = request.headers.getlist(TIMEOUT_HEADER)
-    if not values:
+    asked_ms = whole_number(TIMEOUT_HEADER, values, most_digits=15, unit=" of milliseconds")
+    if asked_ms is None:
         return now + longest_s
-    if len(values) > 1:
-        raise ContradictoryFields(f"{TIMEOUT_HEADER} is given twice", field=TIMEOUT_HEADER)
-    if not WHOLE_NUMBER.fullmatch(values[0]):
-        raise InvalidField(
-            f"{TIMEOUT_HEADER} must be a whole number of milliseconds", field=TIMEOUT_HEADER
-        )
-    if int(values[0]) < 1:
+    if asked_ms < 1:
         raise OutOfRange(f"{TIMEOUT_HEADER} must be at least 1", field=TIMEOUT_HEADER)
-    return now + min(longest_s, int(values[0]) / 1000)
+    return now + min(longest_s, asked_ms / 1000)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,6 @@ from serve_app.errors import (
     BodyTooLarge,
     ContradictoryFields,
     InvalidBase64,
-    InvalidField,
     OutOfRange,
     ScoringError,
     UnknownField,
@@ -27,13 +25,13 @@ from serve_app.http.bodies import Upload, read_body, read_uploads
 from serve_app.http.deadlines import arriving_until, deadline_of
 from serve_app.http.face import RequestRecord
 from serve_app.http.media import is_json, is_picture, media_type
+from serve_app.http.numbers import whole_number
 from serve_app.http.schemas import TOP_K_IMAGE, parse_image
 from serve_app.image_gateway import Classified, ImageGateway
 from serve_app.readiness import Readiness
 from serve_app.settings import HttpSettings
 
 DEFAULT_TOP_K = 5
-WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
 SCORE_TOP_K = 3
 BASE64_ENVELOPE_BYTES = 1024
 """Room for the JSON around the base64 text of a picture."""
@@ -162,16 +160,12 @@ def _top_k(request: Request) -> int:
     for name in request.query_params:
         if name != "top_k":
             raise UnknownField(f"{name} is not a parameter of this route", field=name)
-    values = request.query_params.getlist("top_k")
-    if not values:
+    top_k = whole_number("top_k", request.query_params.getlist("top_k"), most_digits=9)
+    if top_k is None:
         return DEFAULT_TOP_K
-    if len(values) > 1:
-        raise ContradictoryFields("top_k is given twice", field="top_k")
-    if not WHOLE_NUMBER.fullmatch(values[0]):
-        raise InvalidField("top_k must be a whole number", field="top_k")
-    if not 1 <= int(values[0]) <= TOP_K_IMAGE:
+    if not 1 <= top_k <= TOP_K_IMAGE:
         raise OutOfRange(f"top_k must be 1 to {TOP_K_IMAGE}", field="top_k")
-    return int(values[0])
+    return top_k
 
 
 def _outcome(result: Classified | ScoringError) -> dict[str, Any]:

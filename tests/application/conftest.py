@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.application.service import Service, scoring
+from tests.application.service import Service, scoring, serving
 
 PORT = 8123
 
@@ -45,9 +45,5 @@ def service(data_dir: Path, shared: Path) -> Iterator[Service]:
         f"image.weights={shared / 'weights' / 'mobilenet_v2.pth'}",
         "image.max_queue=64",  # tests send several pictures at a time
     )
-    service = Service(command, port=PORT, folder=data_dir)
-    try:
-        service.wait_for_line("Ctrl-C stops everything")
+    with serving(command, port=PORT, folder=data_dir) as service:
         yield service
-    finally:
-        service.stop()

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -111,3 +112,14 @@ def _clean_environment() -> dict[str, str]:
         if not name.startswith(("SCORING_", "RAY_"))
     }
     return {**kept, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def serving(command: Sequence[str], *, port: int, folder: Path) -> Iterator[Service]:
+    """`scoring serve` from the moment that it says how to end it, until it is stopped."""
+    service = Service(command, port=port, folder=folder)
+    try:
+        service.wait_for_line("Ctrl-C stops everything")
+        yield service
+    finally:
+        service.stop()

@@ -15,7 +15,7 @@ from prometheus_client.samples import Sample
 from deployments.registry import Registry
 from serve_app.models import registry_of
 from serve_app.settings import Settings
-from tests.application.service import Service, scoring
+from tests.application.service import Service, scoring, serving
 from tests.deployments.faq.small import QUESTIONS, WRONG, save_model, train_small
 
 pytestmark = pytest.mark.timeout(600)
@@ -91,12 +91,8 @@ def service(registry: tuple[Registry, Path]) -> Iterator[Service]:
         "faq.refresh_s=0.5",
         "faq.min_replicas=2",
     )
-    service = Service(command, port=PORT, folder=data_dir)
-    try:
-        service.wait_for_line("Ctrl-C stops everything")
+    with serving(command, port=PORT, folder=data_dir) as service:
         yield service
-    finally:
-        service.stop()
 
 
 def promote(data_dir: Path, version: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from deployments.image.decoding import decode
 from deployments.image.pytorch.architectures import find_preset, preprocessing_of
 from serve_app.http.deadlines import TIMEOUT_HEADER
 from serve_app.http.schemas import Readiness
-from tests.application.service import Service, scoring
+from tests.application.service import Service, scoring, serving
 from tests.deployments.image.resnet152 import make_weights
 
 pytestmark = pytest.mark.timeout(600)
@@ -57,12 +57,8 @@ def service(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "image.max_queue=100",
         "http.deadline_s=120",
     )
-    service = Service(command, port=PORT, folder=data_dir)
-    try:
-        service.wait_for_line("Ctrl-C stops everything")
+    with serving(command, port=PORT, folder=data_dir) as service:
         yield service
-    finally:
-        service.stop()
 
 
 class Watched:

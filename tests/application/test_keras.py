@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from serve_app.http.schemas import ClassifyResponse, Readiness
-from tests.application.service import Service, scoring
+from tests.application.service import scoring, serving
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -67,19 +67,12 @@ def test_the_service_answers_what_plain_keras_says(data_dir: Path, tmp_path: Pat
         "image.precision=float32",
         "http.deadline_s=120",
     )
-    service = Service(command, port=PORT, folder=tmp_path)
-    try:
-        service.wait_for_line("Ctrl-C stops everything")
-        with service.client() as client:
-            ready = Readiness.model_validate_json(client.get("/readyz").content)
-            answers = [
-                client.post(
-                    "/v1/images/classify", content=file, headers={"content-type": "image/png"}
-                )
-                for file in files
-            ]
-    finally:
-        service.stop()
+    with serving(command, port=PORT, folder=tmp_path) as service, service.client() as client:
+        ready = Readiness.model_validate_json(client.get("/readyz").content)
+        answers = [
+            client.post("/v1/images/classify", content=file, headers={"content-type": "image/png"})
+            for file in files
+        ]
     image = next(model for model in ready.models if model.name.startswith("keras-"))
     assert image.engine is not None
     assert (image.engine.execution, image.engine.precision) == ("compiled", "float32")

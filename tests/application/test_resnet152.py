@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from deployments.image.decoding import ImageLimits, Preprocessing, decode
-from tests.application.service import Service, scoring
+from tests.application.service import Service, scoring, serving
 from tests.deployments.image.resnet152 import make_weights
 
 pytestmark = pytest.mark.timeout(600)
@@ -52,17 +52,13 @@ def test_every_caller_gets_the_answer_to_its_own_picture(data_dir: Path, tmp_pat
         "image.max_queue=32",
         "image.alias=seeded",  # the data folder is shared with tests of a machine without weights
     )
-    service = Service(command, port=PORT, folder=tmp_path)
-    try:
-        service.wait_for_line("Ctrl-C stops everything")
+    with serving(command, port=PORT, folder=tmp_path) as service:
         alone = [_best(service, file) for file in files]
         assert len(set(alone)) == PICTURES
         order = list(np.random.default_rng(6).permutation(list(range(PICTURES)) * 3))
         with ThreadPoolExecutor(16) as pool:
             together: Sequence[int] = list(pool.map(lambda i: _best(service, files[i]), order))
         assert [int(index) for index in together] == [alone[i] for i in order]
-    finally:
-        service.stop()
 
 
 def _best(service: Service, file: bytes) -> int:

@@ -74,8 +74,7 @@ class CudaEngine:
         """Takes `network` over, and the execution that answers one picture soonest."""
         torch.backends.cudnn.benchmark = True  # few shapes, each used for hours
         try:
-            with torch.inference_mode():
-                pixels = PixelNetwork(network, config.preprocessing, precision, device)
+            pixels = PixelNetwork(network, config.preprocessing, precision, device)
             engines = [cls(pixels, config, device, precision, name) for name in executions]
             if len(engines) == 1:
                 return engines[0]
