@@ -23,8 +23,11 @@ MESSAGE_BYTES = 2 * 1024 * 1024
 UNKNOWN_MATCH_BYTES = 1024
 """Assumed size of one encoded match until the ranker has said the largest."""
 
-MOST_REPEATS = 3
-"""How often the calls of one request that met another version are made again; once will do."""
+MOST_REPEATS = 10
+"""How often the questions of one request that met another version are asked again.
+
+Once will do; each replica that changes over at that moment may cost one more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,17 @@ class FaqGateway:
             ModelLoading: the versions went on to differ.
         """
         ranked = await self._rank_all(questions, deadline)
+        newest = ranked[-1].model if ranked else None
         repeats = 0
-        while others := _of_other_models(ranked):
+        while others := [index for index, item in enumerate(ranked) if item.model != newest]:
             if repeats == MOST_REPEATS:
                 raise ModelLoading("the FAQ model is being changed", retry_after_s=1)
             repeats += 1
-            again = [questions[index]._replace(model=ranked[-1].model) for index in others]
+            again = [questions[index]._replace(model=newest) for index in others]
             for index, item in zip(others, await self._rank_all(again, deadline), strict=True):
                 ranked[index] = item
+            # What was wanted may be gone by now; what answered last is there.
+            newest = ranked[others[-1]].model
         return ranked
 
     async def _rank_all(self, questions: Sequence[Question], deadline: float) -> list[Ranked]:
@@ -134,11 +140,6 @@ class FaqGateway:
 
     def _observe(self, stats: BatchStats) -> None:
         self._metrics.observe_batch(stats.size, stats.queue_s, stats.run_s)
-
-
-def _of_other_models(ranked: Sequence[Ranked]) -> list[int]:
-    """Where the model is not that of the last answer, which a single replica has changed to."""
-    return [index for index, item in enumerate(ranked) if item.model != ranked[-1].model]
 
 
 def _ranked(outcome: Outcome[_Reply]) -> Ranked:
