@@ -1,15 +1,20 @@
 """How long a request may take: what its client asks for, within what the service allows."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Generator
+from functools import partial
+from types import coroutine
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from serve_app.errors import DeadlinePassed, OutOfRange
 from serve_app.http.numbers import whole_number
 
+T = TypeVar("T")
+
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"
+_SENT_AS = TIMEOUT_HEADER.lower().encode()
 
 
 def deadline_of(request: Request, longest_s: float) -> float:
@@ -22,7 +27,9 @@ def deadline_of(request: Request, longest_s: float) -> float:
         InvalidField, OutOfRange, ContradictoryFields: the header is no whole number from 1 on.
     """
     now = asyncio.get_running_loop().time()
-    values = request.headers.getlist(TIMEOUT_HEADER)
+    # As ASGI gives them: looking one header up through `request.headers` costs a question 3 us.
+    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
+    values = [value.decode("latin-1") for name, value in headers if name == _SENT_AS]
     asked_ms = whole_number(TIMEOUT_HEADER, values, most_digits=15, unit=" of milliseconds")
     if asked_ms is None:
         return now + longest_s
@@ -31,15 +38,39 @@ def deadline_of(request: Request, longest_s: float) -> float:
     return now + min(longest_s, asked_ms / 1000)
 
 
-@asynccontextmanager
-async def arriving_until(deadline: float) -> AsyncIterator[None]:
-    """Reads a body: one that is still arriving at the deadline is cut off.
+async def arrived(reading: Coroutine[Any, Any, T], deadline: float) -> T:
+    """What the reading of a body returns; one that still waits at the deadline is cut off.
+
+    Most bodies have come with their head. They are read without a timer, which costs a question
+    15 us: a tenth of the Router's time for it.
 
     Raises:
         DeadlinePassed: the body was not there in time.
     """
     try:
+        waited_for = reading.send(None)
+    except StopIteration as ended:
+        whole: T = ended.value
+        return whole
+    try:
         async with asyncio.timeout_at(deadline):
-            yield
+            return await _resumed(reading, waited_for)
     except TimeoutError:
         raise DeadlinePassed("the body did not arrive in time") from None
+
+
+@coroutine
+def _resumed(begun: Coroutine[Any, Any, T], waited_for: Any) -> Generator[Any, Any, T]:
+    """The rest of a coroutine that has been run up to its first wait."""
+    while True:
+        try:
+            sent = yield waited_for
+        except BaseException as error:  # noqa: BLE001 - the coroutine is to see it, and may raise it
+            go_on = partial(begun.throw, error)
+        else:
+            go_on = partial(begun.send, sent)
+        try:
+            waited_for = go_on()
+        except StopIteration as ended:
+            result: T = ended.value
+            return result

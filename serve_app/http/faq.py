@@ -11,7 +11,7 @@ from serve_app.errors import BodyTooLarge
 from serve_app.faq_gateway import FaqGateway, Ranked
 from serve_app.http.answers import json_answer, model_json, record_of
 from serve_app.http.bodies import read_body
-from serve_app.http.deadlines import arriving_until, deadline_of
+from serve_app.http.deadlines import arrived, deadline_of
 from serve_app.http.face import RequestRecord
 from serve_app.http.media import require_json
 from serve_app.http.schemas import RankRequest, parse_faq_score, parse_rank
@@ -35,8 +35,8 @@ class FaqRoutes:
         record = record_of(request, "/v1/faq/rank")
         deadline = deadline_of(request, self._settings.deadline_s)
         require_json(request)
-        async with arriving_until(deadline):
-            body = await read_body(request, self._settings.questions_limit_bytes)
+        limit_bytes = self._settings.questions_limit_bytes
+        body = await arrived(read_body(request, limit_bytes), deadline)
         record.request_bytes = len(body)
         asked = parse_rank(body)
         if asked.question is None:
@@ -57,8 +57,8 @@ class FaqRoutes:
         record = record_of(request, "/faq/score")
         deadline = deadline_of(request, self._settings.deadline_s)
         require_json(request)
-        async with arriving_until(deadline):
-            body = await read_body(request, self._settings.question_limit_bytes)
+        limit_bytes = self._settings.question_limit_bytes
+        body = await arrived(read_body(request, limit_bytes), deadline)
         record.request_bytes = len(body)
         text = parse_faq_score(body).input
         self._readiness.require("faq")

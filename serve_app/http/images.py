@@ -22,7 +22,7 @@ from serve_app.errors import (
 )
 from serve_app.http.answers import json_answer, model_json, record_of
 from serve_app.http.bodies import Upload, read_body, read_uploads
-from serve_app.http.deadlines import arriving_until, deadline_of
+from serve_app.http.deadlines import arrived, deadline_of
 from serve_app.http.face import RequestRecord
 from serve_app.http.media import is_json, is_picture, media_type
 from serve_app.http.numbers import whole_number
@@ -63,14 +63,7 @@ class ImageRoutes:
         if not (declared == "multipart/form-data" or is_json(declared) or is_picture(declared)):
             raise UnsupportedMediaType("send image/*, multipart/form-data or application/json")
         gateway = self._ready_gateway()
-        async with arriving_until(deadline):
-            if declared == "multipart/form-data":
-                uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
-            elif is_json(declared):
-                uploads = [Upload("image", "", await self._base64(request))]
-            else:
-                data = await read_body(request, self._settings.image_limit_bytes)
-                uploads = [Upload("image", "", data)]
+        uploads = await arrived(self._uploads(request, declared), deadline)
         work = _Work(gateway, record, deadline)
         if len(uploads) > 1:
             return await self._classify_many(uploads, top_k, work)
@@ -92,8 +85,8 @@ class ImageRoutes:
         if media_type(request) != "multipart/form-data":
             raise UnsupportedMediaType("send multipart/form-data")
         gateway = self._ready_gateway()
-        async with arriving_until(deadline):
-            uploads = await read_uploads(request, self._settings.multipart_limit_bytes)
+        limit_bytes = self._settings.multipart_limit_bytes
+        uploads = await arrived(read_uploads(request, limit_bytes), deadline)
         fields = [upload.field for upload in uploads]
         if twice := {field for field in fields if fields.count(field) > 1}:
             raise ContradictoryFields("each field may carry one file", field=min(twice))
@@ -146,6 +139,13 @@ class ImageRoutes:
             raise RuntimeError("the image model is deployed but the router has no way to it")
         self._gateway.require_room()
         return self._gateway
+
+    async def _uploads(self, request: Request, declared: str) -> Sequence[Upload]:
+        if declared == "multipart/form-data":
+            return await read_uploads(request, self._settings.multipart_limit_bytes)
+        if is_json(declared):
+            return [Upload("image", "", await self._base64(request))]
+        return [Upload("image", "", await read_body(request, self._settings.image_limit_bytes))]
 
     async def _base64(self, request: Request) -> bytes:
         limit_bytes = self._settings.image_limit_bytes

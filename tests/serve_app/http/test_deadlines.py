@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serve_app.http.deadlines import TIMEOUT_HEADER
+from serve_app.errors import DeadlinePassed
+from serve_app.http.deadlines import TIMEOUT_HEADER, arrived
 from serve_app.http.openapi import example_png
 from serve_app.settings import HttpSettings
 from tests.serve_app.fakes import Application
@@ -116,3 +117,54 @@ async def test_a_body_that_does_not_end_is_cut_off(
     assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
     assert "body" in answer.json()["detail"]
     assert (application.faq.calls, application.image.calls) == ([], [])
+
+
+class Body:
+    """Reads in `waits` steps, and notes how its reading ended."""
+
+    def __init__(self, waits: int, error: Exception | None = None) -> None:
+        self._waits = waits
+        self._error = error
+        self.ended: BaseException | None = None
+
+    async def read(self) -> int:
+        try:
+            for _ in range(self._waits):
+                await asyncio.sleep(0.001)
+        except BaseException as error:
+            self.ended = error
+            await asyncio.sleep(0)  # as files are closed
+            raise
+        if self._error is not None:
+            raise self._error
+        return self._waits
+
+
+def in_s(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+class TestArrived:
+    @pytest.mark.parametrize("waits", [0, 1, 2, 7])
+    async def test_what_arrives_is_returned(self, waits: int) -> None:
+        assert await arrived(Body(waits).read(), in_s(60)) == waits
+
+    @pytest.mark.parametrize("waits", [0, 1, 2])
+    async def test_the_errors_of_reading_are_passed_on(self, waits: int) -> None:
+        with pytest.raises(KeyError):
+            await arrived(Body(waits, KeyError("part")).read(), in_s(60))
+
+    async def test_at_the_deadline_the_reading_ends_and_clears_away(self) -> None:
+        body = Body(10_000)
+        with pytest.raises(DeadlinePassed):
+            await arrived(body.read(), in_s(0.02))
+        assert isinstance(body.ended, asyncio.CancelledError)
+
+    async def test_a_caller_who_leaves_ends_the_reading(self) -> None:
+        body = Body(10_000)
+        task = asyncio.create_task(arrived(body.read(), in_s(60)))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert isinstance(body.ended, asyncio.CancelledError)
