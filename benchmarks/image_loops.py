@@ -69,14 +69,15 @@ class Loops:
         return answer
 
 
-def make(architecture: str, files: Sequence[Path]) -> tuple[Loops, list[int]]:
-    """Makes full-size weights for these pictures; gives the class that each picture has by them.
+def make(architecture: str, files: Sequence[Path], folder: Path = WORK) -> tuple[Loops, list[int]]:
+    """Makes full-size weights in `folder`; gives the class that each picture has by them.
 
     Raises:
         LoopError: it failed
     """
     print(f"making full-size {architecture} weights ...", flush=True)
-    loops = Loops(architecture, WORK / f"{architecture}.pth", files)
+    folder.mkdir(parents=True, exist_ok=True)
+    loops = Loops(architecture, folder / f"{architecture}.pth", files)
     classes: list[int] = loops._torch("make")["classes"]
     return loops, classes
 
