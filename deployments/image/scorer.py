@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import math
+import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -32,6 +34,11 @@ MODEL = "image"
 MOST_FAILED_PASSES = 3
 """After as many forward passes that failed in a row the replica is replaced: a GPU that met an
 error answers nothing any more until its process ends."""
+
+
+NICENESS = 10
+"""Of the threads that compute on a CPU: whoever answers, refuses or decodes beside them needs
+little time, and needs it at once."""
 
 
 class DeviceBroken(RuntimeError):
@@ -77,7 +84,11 @@ class ImageScorer:
         self._max_queue = max_queue
         self._failed_passes = 0
         # As many threads as forward passes may overlap; the loop stays free.
-        self._threads = ThreadPoolExecutor(classifier.concurrency, thread_name_prefix="forward")
+        self._threads = ThreadPoolExecutor(
+            classifier.concurrency,
+            thread_name_prefix="forward",
+            initializer=_give_way if classifier.status.device == "cpu" else None,
+        )
         self._batcher: Batcher[Picture, bytes] = Batcher(
             self._run,
             max_batch_size=classifier.sizes.largest,
@@ -159,6 +170,12 @@ class ImageScorer:
     def _observe(self, stats: BatchStats) -> None:
         self._image.observe_batch(stats.size, stats.queue_s, stats.run_s)
         self.metrics.set_largest_batch(MODEL, self._classifier.sizes.largest)
+
+
+def _give_way() -> None:
+    """Lowers the priority of this thread and of those that it starts: on Linux each has its own."""
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def encode(predictions: Sequence[Prediction], picture: Picture) -> bytes:

@@ -1,6 +1,7 @@
 """What the scorer promises, with a classifier that counts its forward passes and can be held up."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from deployments.contracts import EncodedPrediction, EngineStatus, ModelIdentity, Picture, Refusal
 from deployments.image.classifier import NotFinite, Prediction
 from deployments.image.engine import OutOfDeviceMemory, Pixels
-from deployments.image.scorer import MOST_FAILED_PASSES, DeviceBroken, ImageScorer
+from deployments.image.scorer import MOST_FAILED_PASSES, NICENESS, DeviceBroken, ImageScorer
 
 IDENTITY = ModelIdentity("resnet152", "1", "sha256:" + "b" * 64)
 LONG_S, SOON_S = 30.0, 0.05
@@ -31,7 +32,8 @@ class FakeSizes:
 class FakeClassifier:
     """Names each picture's class after its first value; remembers every forward pass."""
 
-    def __init__(self, largest: int = 4, concurrency: int = 1) -> None:
+    def __init__(self, largest: int = 4, concurrency: int = 1, device: str = "cpu") -> None:
+        self.device = device
         self.sizes = FakeSizes(largest)
         self.concurrency = concurrency
         self.forwards: list[list[int]] = []
@@ -46,7 +48,7 @@ class FakeClassifier:
     @property
     def status(self) -> EngineStatus:
         return EngineStatus(
-            "cpu", "bfloat16", "fused", self.concurrency, (1, 2, self.sizes.largest)
+            self.device, "bfloat16", "fused", self.concurrency, (1, 2, self.sizes.largest)
         )
 
     def classify(
@@ -98,6 +100,32 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
     return registry.get_sample_value(name, {"model": "image", **labels})
+
+
+class FakeTeam(FakeClassifier):
+    """Computes with a thread of its own beside the caller's; remembers their niceness."""
+
+    def classify(
+        self, images: Sequence[Pixels], top_k: Sequence[int]
+    ) -> list[tuple[Prediction, ...] | Exception]:
+        self.niceness: list[int] = []
+        helper = threading.Thread(target=self._note)
+        helper.start()
+        helper.join()
+        self._note()
+        return super().classify(images, top_k)
+
+    def _note(self) -> None:
+        self.niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+
+@pytest.mark.parametrize(("device", "nicer"), [("cpu", NICENESS), ("cuda:0", 0)])
+async def test_passes_on_a_cpu_give_way(device: str, nicer: int) -> None:
+    classifier = FakeTeam(device=device)
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert await ask(ImageScorer(classifier, IDENTITY), 1) == [1]
+    assert classifier.niceness == [min(mine + nicer, 19)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
 
 
 async def test_a_device_that_fails_again_and_again_is_reported() -> None:
