@@ -113,6 +113,9 @@ def measure(engine: Engine, crop_size: int, most: int | None = None) -> BatchSiz
         try:
             engine.prepare(size)
             seconds[size] = pass_s(engine, crop_size, size)
+            if not _is_worthwhile(size, seconds, engine.concurrency):
+                # The first pass of a size also sets things up, and is all there is of a long one.
+                seconds[size] = min(seconds[size], pass_s(engine, crop_size, size))
         except OutOfDeviceMemory:
             if size == 1:
                 raise
