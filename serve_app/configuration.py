@@ -170,7 +170,7 @@ def _near(name: str, known: Any) -> str:
 
 
 def _anchor(merged: dict[str, Any], folder: Path) -> None:
-    for key in ("data_dir", "faq.corpus", "image.weights"):
+    for key in ("data_dir", "faq.corpus", "image.weights", "auth.keys"):
         if merged.get(key) is not None:
             merged[key] = str((folder / Path(str(merged[key])).expanduser()).resolve())
 

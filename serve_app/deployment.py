@@ -8,6 +8,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.registry import ModelVersion
 from deployments.telemetry import Metrics, Report
+from serve_app.access.admission import Admission, Everyone, Unlimited
 from serve_app.edge import straight_way
 from serve_app.faq_gateway import FaqGateway
 from serve_app.handles import ClassifierHandle, RankerHandle
@@ -50,6 +51,7 @@ class RouterDeployment:
             self._image = ImageGateway(
                 self._classifier, preprocessing_of(models.image), settings.image, self._metrics
             )
+        self._admission = Admission(Everyone(), Unlimited())
         own = serve.get_deployment_handle(ROUTER, context.app_name)
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
         observed = {"faq": FAQ_RANKER} | ({"image": IMAGE_CLASSIFIER} if classifier else {})
@@ -63,6 +65,7 @@ class RouterDeployment:
             image=self._image,
             readiness=self._readiness,
             scrape=self._scrape,
+            admission=self._admission,
             settings=self._settings.http,
             metrics=self._metrics,
             log=RequestLog(self._settings.log_file, max_bytes=log.max_bytes, files=log.files),

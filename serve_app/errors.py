@@ -2,6 +2,11 @@
 
     ScoringError
     ├── MalformedJson            400  malformed_json
+    ├── HeaderNotAllowed         400  header_not_allowed
+    ├── CredentialsMissing       401  credentials_missing
+    ├── CredentialsInvalid       401  credentials_invalid
+    ├── CredentialsExpired       401  credentials_expired
+    ├── ScopeMissing             403  scope_missing
     ├── NotFound                 404  not_found
     ├── MethodNotAllowed         405  method_not_allowed
     ├── BodyTooLarge             413  body_too_large
@@ -24,10 +29,13 @@
     │   ├── ImageTooExtremeShape      image_too_extreme_shape
     │   └── ImageMetadataTooLarge     image_metadata_too_large
     ├── Overloaded               429  overloaded
+    ├── QuotaExceeded            429  quota_exceeded
+    ├── HeadersTooLarge          431  headers_too_large
     ├── InternalError            500  internal_error
     ├── ModelUnavailable         503  model_unavailable
     ├── ModelLoading             503  model_loading
     ├── OutOfMemory              503  out_of_memory
+    ├── IssuerUnavailable        503  issuer_unavailable
     └── DeadlinePassed           504  deadline_passed
 
 Handlers raise; `Problem.of` alone turns an error into an answer, so no handler picks a status.
@@ -74,6 +82,50 @@ class MalformedJson(ScoringError):
     """The body is not JSON (RFC 8259) in UTF-8."""
 
     status, code, title = 400, "malformed_json", "The body is not valid JSON"
+
+
+class HeaderNotAllowed(ScoringError):
+    """A header that belongs to one connection and not to a request, or names such a one."""
+
+    status, code, title = 400, "header_not_allowed", "A header is not allowed"
+
+
+class _Unauthorized(ScoringError):
+    """Nobody who may come in."""
+
+    status = 401
+
+    def headers(self) -> dict[str, str]:
+        """`WWW-Authenticate`, which RFC 9110, section 15.5.2, demands (RFC 6750, section 3)."""
+        return {**super().headers(), "www-authenticate": self._challenge}
+
+    _challenge = 'Bearer realm="realtime-scoring"'
+
+
+class CredentialsMissing(_Unauthorized):
+    """The request carries neither a key nor a token."""
+
+    code, title = "credentials_missing", "A key or a token is needed"
+
+
+class CredentialsInvalid(_Unauthorized):
+    """The key or token is not one that this service knows or trusts."""
+
+    code, title = "credentials_invalid", "The key or token is not valid"
+    _challenge = 'Bearer realm="realtime-scoring", error="invalid_token"'
+
+
+class CredentialsExpired(_Unauthorized):
+    """The key or token was valid once."""
+
+    code, title = "credentials_expired", "The key or token has expired"
+    _challenge = 'Bearer realm="realtime-scoring", error="invalid_token"'
+
+
+class ScopeMissing(ScoringError):
+    """The caller is known, and may not do this."""
+
+    status, code, title = 403, "scope_missing", "The key or token does not allow this"
 
 
 class NotFound(ScoringError):
@@ -216,6 +268,28 @@ class Overloaded(ScoringError):
     status, code, title = 429, "overloaded", "The service is overloaded"
 
 
+class QuotaExceeded(ScoringError):
+    """The caller has used what it may use; `policy` and `limit` are fields of the IETF's draft."""
+
+    status, code, title = 429, "quota_exceeded", "The quota is used up"
+
+    def __init__(self, detail: str, *, retry_after_s: int, policy: str, limit: str):
+        super().__init__(detail, retry_after_s=retry_after_s)
+        self.policy = policy
+        self.limit = limit
+
+    def headers(self) -> dict[str, str]:
+        """`Retry-After`, and `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers)."""
+        fields = {"ratelimit-policy": self.policy, "ratelimit": self.limit}
+        return {**super().headers(), **fields}
+
+
+class HeadersTooLarge(ScoringError):
+    """The request's headers are over their limit."""
+
+    status, code, title = 431, "headers_too_large", "The headers are over their limit"
+
+
 class InternalError(ScoringError):
     """A fault of ours; the log has the trace, the client the request id."""
 
@@ -240,6 +314,12 @@ class OutOfMemory(ScoringError):
     status, code, title = 503, "out_of_memory", "The device is out of memory"
 
 
+class IssuerUnavailable(ScoringError):
+    """A user token cannot be checked, because its issuer does not answer."""
+
+    status, code, title = 503, "issuer_unavailable", "Tokens cannot be checked now"
+
+
 class DeadlinePassed(ScoringError):
     """The request's time ran out before it was scored."""
 
@@ -249,7 +329,8 @@ class DeadlinePassed(ScoringError):
 def error_classes(root: type[ScoringError] = ScoringError) -> Iterator[type[ScoringError]]:
     """Every concrete error below `root`, parents first."""
     for error in root.__subclasses__():
-        yield error
+        if not error.__name__.startswith("_"):
+            yield error
         yield from error_classes(error)
 
 

@@ -7,12 +7,24 @@ Unknown keys are refused, because Ray Serve's own configuration drops them witho
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 KIB = 1024
 MIB = 1024 * KIB
 
 Count = Annotated[int, Field(ge=1)]
+
+
+def _split(value: Any) -> Any:
+    """`"a, b"` to `["a", "b"]`: how arguments and variables give several words."""
+    if isinstance(value, str):
+        return [word.strip() for word in value.split(",") if word.strip()]
+    return value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Access = Literal["open", "admin", "off"]
+"""open to everyone; to callers with the scope admin; not served at all."""
 
 
 class Section(BaseModel):
@@ -37,6 +49,19 @@ class HttpSettings(Section):
         gt=0,
         le=3600,
         description="time a request may take; X-Request-Timeout-Ms can ask for less",
+    )
+    header_limit_bytes: Count = Field(16 * KIB, description="largest head of a request")
+    metrics: Access = Field("open", description="who may read /metrics: open, admin or off")
+    docs: Access = Field("open", description="who may read /docs and /openapi.json")
+    page: bool = Field(True, description="whether GET / shows a page to try the service")
+    cors_origins: Words = Field(
+        (), description="origins whose pages may call the service, separated by commas; * for all"
+    )
+    hsts_s: int = Field(
+        0,
+        ge=0,
+        description="seconds for Strict-Transport-Security, where a gateway in front ends TLS; 0 "
+        "sends none",
     )
 
     @property
@@ -166,6 +191,83 @@ class ImageSettings(Scaling):
     max_aspect_ratio: float = Field(20.0, ge=1, description="most extreme long side : short side")
 
 
+class GrpcSettings(Section):
+    """The Open Inference Protocol over gRPC."""
+
+    port: int = Field(8001, ge=0, le=65535, description="port of its own; 0 switches gRPC off")
+
+
+class AuthSettings(Section):
+    """Who may come in."""
+
+    anonymous: bool = Field(
+        False,
+        description="lets callers without credentials score; without it a service that others can "
+        "reach does not start without keys or an issuer",
+    )
+    keys: Path | None = Field(
+        None,
+        description="file with the hashes of API keys (`scoring keys`), read again when it "
+        "changes; without it keys.json in the data folder",
+    )
+    issuer: str | None = Field(
+        None, description="OpenID Connect issuer whose user tokens (JWT) are accepted"
+    )
+    audience: str | None = Field(None, description="audience that a user token must have")
+    client_id: str | None = Field(
+        None, description="public client by which the page signs users in at the issuer"
+    )
+    scopes: Words = Field(
+        ("faq=faq", "image=image", "admin=admin"),
+        description="which entry of a token's roles or scp gives which scope: scope=entry, "
+        "separated by commas",
+    )
+    leeway_s: float = Field(
+        60.0, ge=0, le=600, description="how far the clocks of issuer and service may differ"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> "AuthSettings":
+        if self.issuer is not None and self.audience is None:
+            raise ValueError("issuer needs an audience")
+        for pair in self.scopes:
+            scope, equals, entry = pair.partition("=")
+            if scope not in ("faq", "image", "admin") or not equals or not entry:
+                raise ValueError(f"scopes: {pair!r} is not faq=, image= or admin= and an entry")
+        return self
+
+
+class QuotaSettings(Section):
+    """What one caller may use, over all replicas; a key can have a quota of its own."""
+
+    requests_per_s: float | None = Field(None, gt=0, description="requests a second of one caller")
+    images_per_s: float | None = Field(None, gt=0, description="pictures a second of one caller")
+    burst_s: float = Field(
+        1.0, gt=0, le=3600, description="seconds' worth of the quota that may come at once"
+    )
+
+
+class TracingSettings(Section):
+    """OpenTelemetry."""
+
+    endpoint: str | None = Field(
+        None,
+        description="OTLP receiver (HTTP, such as http://collector:4318/v1/traces); without one "
+        "nothing is traced",
+    )
+    sample_ratio: float = Field(
+        0.1, ge=0, le=1, description="share of the requests traced that come without a decision"
+    )
+
+
+class CaptureSettings(Section):
+    """Payloads kept for later study: off unless a share is set."""
+
+    sample_ratio: float = Field(0.0, ge=0, le=1, description="share of the requests captured")
+    max_bytes: int = Field(64 * MIB, ge=4 * KIB, description="size at which the file is rotated")
+    files: Count = Field(2, description="rotated files that are kept")
+
+
 class RegistrySettings(Section):
     """The model registry."""
 
@@ -188,11 +290,16 @@ class Settings(Section):
         Path(".scoring"), description="folder for registry, models, downloads and logs"
     )
     http: HttpSettings = HttpSettings()
+    grpc: GrpcSettings = GrpcSettings()
+    auth: AuthSettings = AuthSettings()
+    quota: QuotaSettings = QuotaSettings()
     router: RouterSettings = RouterSettings()
     faq: FaqSettings = FaqSettings()
     image: ImageSettings = ImageSettings()
     registry: RegistrySettings = RegistrySettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
+    capture: CaptureSettings = CaptureSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -203,6 +310,16 @@ class Settings(Section):
     def log_file(self) -> Path:
         """The request log, one JSON object a line."""
         return self.data_dir / "logs" / "requests.jsonl"
+
+    @property
+    def keys_file(self) -> Path:
+        """The hashes of API keys."""
+        return self.auth.keys or self.data_dir / "keys.json"
+
+    @property
+    def capture_file(self) -> Path:
+        """Captured payloads, one JSON object a line."""
+        return self.data_dir / "captured" / "payloads.jsonl"
 
     @property
     def tuning(self) -> Path:

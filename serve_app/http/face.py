@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from deployments.contracts import ModelIdentity
 from deployments.telemetry import Metrics
+from serve_app.access.caller import Caller
 from serve_app.errors import (
     InternalError,
     InvalidRequest,
@@ -46,6 +47,7 @@ class RequestRecord:
     route: str = "unmatched"
     status: int = 0
     code: str | None = None
+    caller: Caller | None = None
     request_bytes: int = 0
     response_bytes: int = 0
     items: int = 0
@@ -67,6 +69,7 @@ class RequestRecord:
             "route": self.route,
             "status": self.status,
             "code": self.code,
+            "caller": self.caller and self.caller.id,
             "request_bytes": self.request_bytes,
             "response_bytes": self.response_bytes,
             "items": self.items,

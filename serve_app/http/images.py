@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.contracts import Form
+from serve_app.access.admission import Admission
 from serve_app.errors import (
     BodyTooLarge,
     ContradictoryFields,
@@ -49,9 +50,16 @@ class _Work:
 class ImageRoutes:
     """`/v1/images/classify` and `/image/score`; without a gateway both answer 503."""
 
-    def __init__(self, gateway: ImageGateway | None, readiness: Readiness, settings: HttpSettings):
+    def __init__(
+        self,
+        gateway: ImageGateway | None,
+        readiness: Readiness,
+        admission: Admission,
+        settings: HttpSettings,
+    ):
         self._gateway = gateway
         self._readiness = readiness
+        self._admission = admission
         self._settings = settings
 
     async def classify(self, request: Request) -> Response:
@@ -122,6 +130,8 @@ class ImageRoutes:
         files = [upload.data for upload in uploads]
         work.record.items = len(files)
         work.record.request_bytes = sum(map(len, files))
+        if work.record.caller is not None:
+            self._admission.count_images(work.record.caller, len(files))
         limit_bytes = self._settings.image_limit_bytes
         small = [data for data in files if len(data) <= limit_bytes]
         scored = iter(await work.gateway.classify(small, top_k, work.deadline, form))

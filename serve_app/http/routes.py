@@ -8,15 +8,17 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from deployments.telemetry import Metrics
+from serve_app.access.admission import Admission
+from serve_app.access.caller import Scope as Needed
 from serve_app.faq_gateway import FaqGateway
-from serve_app.http.face import HttpFace
+from serve_app.http.face import RECORD, HttpFace
 from serve_app.http.faq import FaqRoutes
 from serve_app.http.images import ImageRoutes
 from serve_app.http.system import SystemRoutes
 from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import Readiness
 from serve_app.request_log import RequestLog
-from serve_app.settings import HttpSettings
+from serve_app.settings import Access, HttpSettings
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -27,27 +29,40 @@ def http_face(
     image: ImageGateway | None,
     readiness: Readiness,
     scrape: Callable[[], Awaitable[bytes]],
+    admission: Admission,
     settings: HttpSettings,
     metrics: Metrics,
     log: RequestLog,
 ) -> HttpFace:
     """The ASGI application around the two gateways."""
     faqs = FaqRoutes(faq, readiness, settings)
-    images = ImageRoutes(image, readiness, settings)
+    images = ImageRoutes(image, readiness, admission, settings)
     system = SystemRoutes(readiness, scrape)
+
+    def post(path: str, handler: Handler, needed: Needed) -> Route:
+        return _route(path, _Admitted(path, handler, needed, admission), "POST")
+
+    def get(path: str, handler: Handler, access: Access = "open") -> list[Route]:
+        """None where it is off."""
+        if access == "off":
+            return []
+        if access == "open":
+            return [_route(path, _Endpoint(handler), "GET")]
+        return [_route(path, _Admitted(path, handler, Needed.ADMIN, admission), "GET")]
+
     # The busiest route first: the router tries them in order.
     routes = [
-        _post("/v1/faq/rank", faqs.rank),
-        _post("/v1/images/classify", images.classify),
-        _post("/faq/score", faqs.score),
-        _post("/image/score", images.score),
-        _get("/healthz", system.healthz),
-        _get("/readyz", system.readyz),
-        _get("/readyz/{model}", system.readyz_model),
-        _get("/metrics", system.metrics),
-        _get("/openapi.json", system.openapi),
-        _get("/docs", system.docs),
-        _get("/docs/{file}", system.docs_file),
+        post("/v1/faq/rank", faqs.rank, Needed.FAQ),
+        post("/v1/images/classify", images.classify, Needed.IMAGE),
+        post("/faq/score", faqs.score, Needed.FAQ),
+        post("/image/score", images.score, Needed.IMAGE),
+        *get("/healthz", system.healthz),
+        *get("/readyz", system.readyz),
+        *get("/readyz/{model}", system.readyz_model),
+        *get("/metrics", system.metrics, settings.metrics),
+        *get("/openapi.json", system.openapi, settings.docs),
+        *get("/docs", system.docs, settings.docs),
+        *get("/docs/{file}", system.docs_file, settings.docs),
     ]
     return HttpFace(Router(routes, redirect_slashes=False), metrics, log)
 
@@ -63,9 +78,21 @@ class _Endpoint:
         await response(scope, receive, send)
 
 
-def _post(path: str, handler: Handler) -> Route:
-    return Route(path, _Endpoint(handler), methods=["POST"])
+class _Admitted(_Endpoint):
+    """A handler that only callers with the scope reach; nothing is read of the others' bodies."""
+
+    def __init__(self, path: str, handler: Handler, needed: Needed, admission: Admission):
+        super().__init__(handler)
+        self._path = path
+        self._needed = needed
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = scope[RECORD]
+        record.route = self._path
+        record.caller = await self._admission.admit(scope["headers"], self._needed)
+        await super().__call__(scope, receive, send)
 
 
-def _get(path: str, handler: Handler) -> Route:
-    return Route(path, _Endpoint(handler), methods=["GET"])
+def _route(path: str, endpoint: _Endpoint, method: str) -> Route:
+    return Route(path, endpoint, methods=[method])

@@ -20,6 +20,7 @@ from deployments.contracts import (
 )
 from deployments.image.decoding import Preprocessing
 from deployments.telemetry import Metrics, exposition
+from serve_app.access.admission import Admission, Everyone, Unlimited
 from serve_app.faq_gateway import FaqGateway
 from serve_app.http.face import HttpFace
 from serve_app.http.routes import http_face
@@ -113,6 +114,7 @@ class Application:
         faq: FaqSettings | None = None,
         image: ImageSettings | None = None,
         image_missing: str | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self.faq = FakeFaq()
         self.image = FakeImage()
@@ -135,6 +137,7 @@ class Application:
             image=self.pictures if image_missing is None else None,
             readiness=self.readiness,
             scrape=self._scrape,
+            admission=admission or Admission(Everyone(), Unlimited()),
             settings=http or HttpSettings(),
             metrics=self.metrics,
             log=RequestLog(self.log_file, max_bytes=1 << 20, files=2),
