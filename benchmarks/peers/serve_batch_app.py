@@ -1,71 +1,15 @@
-"""This application on `@serve.batch`: its router and decoding, with the other classifier behind.
+"""This application on `@serve.batch`: its router and decoding, with the other classifier behind."""
 
-Started as `scoring serve` starts the application, with the same settings and the same fast path.
-"""
-
-import os
-import signal
-import sys
-from typing import Any
-
-from serve_app.configuration import configure, parse_arguments
-from serve_app.fast_path import FAST_PATH, LOCAL
-from serve_app.models import Models, prepare
-from serve_app.settings import Settings
+from benchmarks.peers.parts import Parts, serve_until_stopped
 
 
-def main() -> None:
-    """Serves until it is stopped."""
-    configuration = configure(parse_arguments(sys.argv[1:]), environment={})
-    models = prepare(configuration)
-    # Ray Serve reads the environment on import.
-    os.environ.update({**LOCAL, **os.environ, **FAST_PATH})
-    stop = {signal.SIGINT, signal.SIGTERM}
-    _start(configuration.settings, models)
-    for number in stop:  # Ray puts handlers of its own in place
-        signal.signal(number, lambda *_: sys.exit(0))
-    signal.sigwait(stop)
-
-
-def _start(settings: Settings, models: Models) -> None:
-    import ray
-    from ray import serve
-    from ray.serve.api import RunTarget
-
+def parts() -> Parts:
+    """The classifier alone is another one."""
     from benchmarks.peers.serve_batch import ServeBatchClassifier
-    from deployments.faq.deployment import FaqRankerDeployment
-    from serve_app.application import MAX_ONGOING_REQUESTS, following, image_cpus
-    from serve_app.deployment import FAQ_RANKER, IMAGE_CLASSIFIER, ROUTER, RouterDeployment
-    from serve_app.models import registry_of
+    from serve_app.deployment import IMAGE_CLASSIFIER
 
-    def deployment(name: str, num_cpus: float) -> Any:
-        return serve.deployment(
-            name=name,
-            ray_actor_options={"num_cpus": num_cpus},
-            max_ongoing_requests=MAX_ONGOING_REQUESTS,
-        )
-
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        num_cpus=max(2, os.cpu_count() or 1),
-        log_to_driver=False,
-        namespace="scoring",
-    )
-    serve.start(http_options={"host": settings.http.host, "port": settings.http.port})
-    registry = registry_of(settings)
-    ranker = deployment(FAQ_RANKER, settings.faq.num_cpus)(FaqRankerDeployment).bind(
-        models.faq, registry, following(settings), settings.http.is_local
-    )
-    classifier = deployment(IMAGE_CLASSIFIER, image_cpus(settings))(ServeBatchClassifier).bind(
-        models.image, registry, settings.image
-    )
-    router = deployment(ROUTER, settings.router.num_cpus)(serve.ingress()(RouterDeployment))
-    serve.run_many(
-        [RunTarget(router.bind(settings, models, ranker, classifier), name="scoring")],
-        wait_for_applications_running=False,
-    )
+    return {IMAGE_CLASSIFIER: ServeBatchClassifier}
 
 
 if __name__ == "__main__":
-    main()
+    serve_until_stopped(parts)

@@ -1,0 +1,47 @@
+"""The Router without admission, telemetry and errors; see `bare_router_app`."""
+
+import asyncio
+
+import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.contracts import Question
+from serve_app.deployment import RouterDeployment
+from serve_app.edge import straight_way
+
+DEADLINE_S = 30.0
+RANK, READY = "/v1/faq/rank", "/readyz/faq"
+
+
+class BareRouter(RouterDeployment):
+    """Answers `POST /v1/faq/rank` with one question, and says when it is ready."""
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:  # type: ignore[override]
+        straight_way.application = self._answer
+        return self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        status, body = 200, b"{}"
+        if scope["path"] == RANK:
+            body = await self._rank(receive)
+        elif scope["path"] != READY or not self._readiness.status("faq").can_answer:
+            status = 503
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _rank(self, receive: Receive) -> bytes:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        asked = orjson.loads(body)
+        question = Question(asked["question"], asked.get("top_k", 10))
+        deadline = asyncio.get_running_loop().time() + DEADLINE_S
+        ranked = await self._faq.rank(question, deadline)
+        return orjson.dumps({"matches": orjson.Fragment(ranked.ranking.matches)})
