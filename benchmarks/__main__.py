@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import (
+    cost,
     faq,
     footprint,
     image_plots,
@@ -28,6 +29,7 @@ SCENARIOS: dict[str, Callable[[Options, str], Report]] = {
     "faq": faq.run,
     "images": images.run,
     "ramp": ramp.run,
+    "cost": cost.run,
     "start": startup.run,
     "memory": footprint.run,
     "quality": quality.run,
