@@ -59,7 +59,9 @@ class StoredKey(_Entry):
     def key(self) -> Key:
         """What the service compares with."""
         return Key(
-            Caller(self.id, frozenset(self.scopes), self.quota and self.quota.quota()),
+            Caller(
+                self.id, frozenset(self.scopes), None if self.quota is None else self.quota.quota()
+            ),
             bytes.fromhex(self.hash.removeprefix(HASH_PREFIX)),
             float("inf") if self.expires is None else self.expires.timestamp(),
         )
