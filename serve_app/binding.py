@@ -4,11 +4,18 @@
 interface, and `serve deploy` what its config file says.
 """
 
+import ray
+from ray.serve.config import HTTPOptions
 from ray.serve.context import _get_global_client
 
 
 def bound_host() -> str | None:
-    """Asked in a replica; None where Ray Serve starts no proxy."""
+    """The host of the running Ray Serve; where none runs yet, the one that it would take.
+
+    None where it starts no proxy.
+    """
     # No public call tells it; the handles to deployments come from this same client.
-    client = _get_global_client()
-    return None if client is None else client.http_config.host
+    # Without Ray it is not asked: it would start one.
+    client = _get_global_client(False) if ray.is_initialized() else None
+    options = HTTPOptions() if client is None else client.http_config
+    return options.host

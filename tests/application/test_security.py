@@ -56,6 +56,34 @@ def test_serve_run_on_every_interface_refuses_without_keys(data_dir: Path) -> No
         service.stop()
 
 
+PAST_THE_FIRST_CHECK = """
+import os, sys, time
+import ray
+from ray import serve
+from serve_app.application import build
+from serve_app.configuration import configure
+from serve_app.models import prepare
+configuration = configure({"data_dir": sys.argv[1]}, environment=os.environ)
+ray.init(include_dashboard=False, log_to_driver=False)
+serve.start(http_options={"host": "0.0.0.0", "port": 8000})
+try:
+    serve.run(build(configuration.settings, prepare(configuration)), name="scoring")
+finally:
+    print(serve.status().applications["scoring"].deployments["Router"].message)
+    ray.shutdown()
+"""
+
+
+def test_a_replica_on_every_interface_refuses_without_keys(data_dir: Path) -> None:
+    command = [sys.executable, "-c", PAST_THE_FIRST_CHECK, str(data_dir)]
+    service = Service(command, port=PORT, folder=data_dir, environment={**LOCAL, **FAST_PATH})
+    try:
+        service.wait_for_line("Exposed: refusing to start: other machines reach 0.0.0.0")
+        assert service.process.wait(120) != 0
+    finally:
+        service.stop()
+
+
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
     with issuing() as issuer:
