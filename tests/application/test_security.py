@@ -24,8 +24,9 @@ QUESTION = {"question": "what is a closure"}
 
 def serve_run(folder: Path, *arguments: str) -> Service:
     """Plain `serve run` with the fast path's flags, which binds every interface."""
-    command = [str(SERVE), "run", "serve_app:app", f"data_dir={folder}", *arguments]
-    return Service(command, port=PORT, folder=folder, environment={**LOCAL, **FAST_PATH})
+    command = [str(SERVE), "run", "--name", "scoring", "serve_app:app", f"data_dir={folder}"]
+    environment = {**LOCAL, **FAST_PATH}
+    return Service([*command, *arguments], port=PORT, folder=folder, environment=environment)
 
 
 def keys(*arguments: str) -> str:

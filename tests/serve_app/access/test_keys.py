@@ -1,6 +1,7 @@
 """Keys: who is let in, and what a changed, broken or vanished file does."""
 
 import logging
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -163,3 +164,17 @@ def test_two_keys_of_one_id_are_refused(path: Path) -> None:
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(KeysUnreadable, match="directory"):
         Keys(tmp_path)
+
+
+def test_changes_at_the_same_time_wait_for_each_other(path: Path) -> None:
+    second = threading.Thread(target=store, args=(path,))
+
+    def first(file: KeyFile) -> KeyFile:
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        return file
+
+    change(path, first)
+    second.join(10)
+    assert len(Keys(path)) == 1

@@ -5,11 +5,14 @@ import base64
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +22,7 @@ from serve_app.access.tokens import Tokens
 from serve_app.errors import CredentialsExpired, CredentialsInvalid, IssuerUnavailable
 from serve_app.settings import AuthSettings
 from tests.issuer.process import Issuer, issuing
-from tests.issuer.signing import generate
+from tests.issuer.signing import SigningKey, generate
 from tests.serve_app.access.conftest import Clock
 
 pytestmark = pytest.mark.timeout(60)
@@ -169,6 +172,26 @@ async def test_a_stranger_with_the_name_of_a_key_is_refused(lasting: Issuer) -> 
     forged = jwt.encode(claims, generate().private, "RS256", headers={"kid": kid})
     with pytest.raises(CredentialsInvalid):
         await tokens_of(lasting).verify(forged.encode())
+
+
+async def test_a_weak_key_is_refused_though_the_issuer_publishes_it() -> None:
+    """RFC 7518, section 3.3: 2,048 bits or more."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    weak = SigningKey("weak", "RS256", private)
+    issuer = "https://login.example"
+    documents = {
+        "/.well-known/openid-configuration": {"issuer": issuer, "jwks_uri": f"{issuer}/jwks"},
+        "/jwks": {"keys": [weak.public()]},
+    }
+    transport = httpx.MockTransport(
+        lambda request: httpx.Response(200, json=documents[request.url.path])
+    )
+    auth = AuthSettings(issuer=issuer, audience="api")
+    claims = {"iss": issuer, "aud": "api", "sub": "ada", "exp": NOW + 3600}
+    with warnings.catch_warnings(action="ignore", category=jwt.InsecureKeyLengthWarning):
+        token = weak.sign(claims).encode()
+        with pytest.raises(CredentialsInvalid):
+            await Tokens(auth, IssuerKeys(issuer, transport=transport)).verify(token)
 
 
 async def test_a_token_must_name_its_key(lasting: Issuer) -> None:
