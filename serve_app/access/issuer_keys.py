@@ -27,6 +27,7 @@ COOLDOWN_S = 10.0
 """Between the starts of two fetches: tokens with invented key ids must not flood the issuer."""
 
 TIMEOUT_S = 5.0
+"""For both documents together."""
 
 ALGORITHMS: Mapping[str, tuple[str, ...]] = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -61,13 +62,15 @@ class IssuerKeys:
         issuer: str,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
+        timeout_s: float = TIMEOUT_S,
         monotonic: Callable[[], float] = time.monotonic,
     ):
         self._issuer = issuer
+        self._timeout_s = timeout_s
         self._monotonic = monotonic
         # No connection is kept: between two fetches lie minutes.
         self._client = httpx.AsyncClient(
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=not is_loopback(urlsplit(issuer).hostname),
             transport=transport,
@@ -120,10 +123,11 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         try:
-            document = await self._download()
+            async with asyncio.timeout(self._timeout_s):
+                document = await self._download()
             if document != self._document:
                 self.current, self._document = _keys_of(document), document
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             self._failed = True
             logger.warning("the keys of %s cannot be fetched: %r", self._issuer, error)
             return

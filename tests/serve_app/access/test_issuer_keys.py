@@ -1,5 +1,6 @@
 """Documents that an issuer should not send."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -95,6 +96,16 @@ async def test_redirects_are_not_followed() -> None:
     )
     with pytest.raises(IssuerUnavailable):
         await IssuerKeys(ISSUER, transport=moved).find("any")
+
+
+async def test_an_issuer_that_never_ends_its_answer() -> None:
+    async def hang(_request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    keys = IssuerKeys(ISSUER, transport=httpx.MockTransport(hang), timeout_s=0.05)
+    with pytest.raises(IssuerUnavailable):
+        await keys.find("any")
 
 
 @given(entry=json_values, field=st.sampled_from(sorted(GOOD)), document=json_values)
