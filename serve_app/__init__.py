@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def app(args: Settings) -> "Application":
     """Builds the application; Ray Serve validates the arguments by this annotation."""
+    from serve_app.access.exposure import keys_of
     from serve_app.application import build
+    from serve_app.binding import bound_host
     from serve_app.configuration import configure
     from serve_app.models import prepare
 
@@ -25,4 +27,6 @@ def app(args: Settings) -> "Application":
         print(SLOW_PATH, file=sys.stderr, flush=True)
     given = args.model_dump(mode="json", exclude_unset=True)
     configuration = configure(given, environment=os.environ)
+    # The Router's replicas look again; their refusal would not be shown.
+    keys_of(configuration.settings, bound_host())
     return build(configuration.settings, prepare(configuration))

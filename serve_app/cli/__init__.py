@@ -27,6 +27,12 @@ IMAGE_COMMANDS = {
     "register": ("image_register", "check weights, store them as a model and register it"),
     "classify": ("image_classify", "classify pictures, here or by a running service"),
 }
+KEYS_COMMANDS = {
+    "create": ("keys_create", "make a key and print it, once"),
+    "list": ("keys_list", "show the keys: ids, names, scopes and times"),
+    "rotate": ("keys_rotate", "make a key that takes the place of another"),
+    "revoke": ("keys_revoke", "remove a key"),
+}
 """Module and meaning of each; a module has `add_arguments(parser)` and `run(options, settings)`.
 
 An option that is another way to write a setting appends `key=value` to `named`.
@@ -35,6 +41,7 @@ An option that is another way to write a setting appends `key=value` to `named`.
 _GROUPS = {
     "faq": ("the FAQ ranker", FAQ_COMMANDS),
     "image": ("the image classifier", IMAGE_COMMANDS),
+    "keys": ("API keys", KEYS_COMMANDS),
 }
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from serve_app.cli import EXIT_USAGE, FAQ_COMMANDS, IMAGE_COMMANDS, main
+from serve_app.cli import EXIT_USAGE, FAQ_COMMANDS, IMAGE_COMMANDS, KEYS_COMMANDS, main
 
 
 def shown(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -16,7 +16,7 @@ def shown(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return output + errors
 
 
-GROUPS = {"faq": FAQ_COMMANDS, "image": IMAGE_COMMANDS}
+GROUPS = {"faq": FAQ_COMMANDS, "image": IMAGE_COMMANDS, "keys": KEYS_COMMANDS}
 
 
 @pytest.mark.parametrize("group", GROUPS)
