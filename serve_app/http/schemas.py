@@ -140,6 +140,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     field: str | None = None
+    instance: str | None = None
 
 
 class FileResult(BaseModel):
