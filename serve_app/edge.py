@@ -6,7 +6,8 @@ answered in a few milliseconds or refused by the batcher's bound, so nothing of 
 them: they go straight to the application. Everything else takes Ray Serve's way.
 
 On both ways no header arrives by which a client could set or lift Ray Serve's time limits or choose
-a replica, and no request id that Ray Serve or uvicorn could not repeat. WebSockets end here.
+a replica, and no request id that Ray Serve or uvicorn could not repeat. WebSockets end here, and so
+do bodies that never end.
 
 Ray Serve calls `middlewares` in every process that serves HTTP when the environment names it
 (`serve_app.fast_path`); without that, all requests take Ray Serve's way.
@@ -22,6 +23,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.errors import HeaderNotAllowed
+from serve_app.lingering import Lingering
 
 STRAIGHT = frozenset({"/v1/faq/rank", "/faq/score"})
 REQUEST_ID = b"x-request-id"
@@ -94,16 +96,22 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        if scope["type"] == "http":
-            application = straight_way.application
-            if application is not None and scope["path"] in STRAIGHT:
-                await straight_way(application, scope, receive, send)
-                return
-            scope["headers"], _ = tidied(scope["headers"])
-        elif scope["type"] == "websocket":
+        if scope["type"] == "websocket":
             await _refuse_websocket(scope, send)
-            return
-        await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            lingering = Lingering(scope, receive, send)
+            await self._serve(scope, lingering.receive, lingering.send)
+            await lingering.finish()
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application = straight_way.application
+        if application is not None and scope["path"] in STRAIGHT:
+            await straight_way(application, scope, receive, send)
+        else:
+            scope["headers"], _ = tidied(scope["headers"])
+            await self._app(scope, receive, send)
 
 
 def middlewares() -> list[Middleware]:
