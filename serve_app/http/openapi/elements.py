@@ -16,7 +16,7 @@ from serve_app.errors import (
     error_classes,
 )
 from serve_app.http import schemas
-from serve_app.http.deadlines import TIMEOUT_HEADER
+from serve_app.http.deadlines import MOST_DIGITS, TIMEOUT_HEADER
 
 Json = dict[str, Any]
 REFERENCE = "#/components/schemas/{model}"
@@ -110,7 +110,7 @@ def timeout() -> Json:
         "in": "header",
         "description": "Milliseconds from the request's start after which the answer is 504 and "
         "what has not begun is not computed; more than the service's own limit changes nothing.",
-        "schema": {"type": "integer", "minimum": 1},
+        "schema": {"type": "integer", "minimum": 1, "maximum": 10**MOST_DIGITS - 1},
         "example": 2000,
     }
 

@@ -63,4 +63,5 @@ def _files(description: str) -> Json:
         "description": description,
         "properties": {"image": BINARY},
         "additionalProperties": BINARY,
+        "minProperties": 1,
     }
