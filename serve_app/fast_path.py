@@ -37,6 +37,9 @@ LOCAL: Mapping[str, str] = {
     **_hardened(),
     # Twice the largest head by default: what is over the limit gets this service's own refusal.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "32768",
+    # A client that goes silent in the middle of a body, or of reading its answer; longer than
+    # http.deadline_s, so that a body that does not come is answered first. Ray Serve gives an hour.
+    "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "45",
     # HAProxy would report each request to a Python process, for a tenth of a millisecond; the
     # Router counts requests itself.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
