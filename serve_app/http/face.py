@@ -25,7 +25,11 @@ from serve_app.errors import (
     NotFound,
     ScoringError,
 )
+from serve_app.http.answer_headers import AnswerHeaders
+from serve_app.http.cors import PREFLIGHT
+from serve_app.http.heads import check_head
 from serve_app.request_log import RequestLog
+from serve_app.settings import HttpSettings
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ MOST_ID_BYTES = 128
 CLIENT_CLOSED = 499
 """Logged where the client left before its answer; the number is nginx's."""
 
+PREFLIGHT_ROUTE = "preflight"
 QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/readyz/{model}", "/metrics"})
 """Asked every few seconds by machines: counted, but not logged while they succeed."""
 
@@ -84,8 +89,10 @@ class RequestRecord:
 class HttpFace:
     """Wraps the routes; an ASGI application."""
 
-    def __init__(self, router: Router, metrics: Metrics, log: RequestLog):
+    def __init__(self, router: Router, settings: HttpSettings, metrics: Metrics, log: RequestLog):
         self.router = router
+        self._limit_bytes = settings.header_limit_bytes
+        self._headers = AnswerHeaders(settings)
         self._metrics = metrics
         self._log = log
 
@@ -95,10 +102,14 @@ class HttpFace:
             await self.router(scope, receive, send)
             return
         scope["app"] = self  # with it, Starlette's router raises what it would answer in plain text
-        exchange = _Exchange(scope, send)
+        exchange = _Exchange(scope, send, self._headers)
         record = exchange.record
         try:
-            await self.router(scope, receive, exchange.send)
+            check_head(scope, self._limit_bytes)
+            if self._headers.is_preflight(scope):
+                await exchange.allow()
+            else:
+                await self.router(scope, receive, exchange.send)
         except ClientDisconnect:
             record.status = CLIENT_CLOSED
         except ScoringError as error:
@@ -123,19 +134,28 @@ class HttpFace:
 class _Exchange:
     """One request's way out: remembers status and size."""
 
-    __slots__ = ("_send", "record")
+    __slots__ = ("_headers", "_scope", "_send", "record")
 
-    def __init__(self, scope: Scope, send: Send):
+    def __init__(self, scope: Scope, send: Send, headers: AnswerHeaders):
+        self._scope = scope
         self._send = send
+        self._headers = headers
         self.record = RequestRecord(_request_id(scope), scope["method"])
         scope[RECORD] = self.record
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
+            message["headers"] = self._headers.added(message["headers"], self._scope)
         else:
             self.record.response_bytes += len(message.get("body", b""))
         await self._send(message)
+
+    async def allow(self) -> None:
+        """Answers a browser that asks if a page may send a request, before anybody is asked who."""
+        self.record.route = PREFLIGHT_ROUTE
+        await self.send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+        await self.send({"type": "http.response.body", "body": b""})
 
     async def fail(self, error: ScoringError) -> None:
         record = self.record

@@ -64,7 +64,7 @@ def http_face(
         *get("/docs", system.docs, settings.docs),
         *get("/docs/{file}", system.docs_file, settings.docs),
     ]
-    return HttpFace(Router(routes, redirect_slashes=False), metrics, log)
+    return HttpFace(Router(routes, redirect_slashes=False), settings, metrics, log)
 
 
 class _Endpoint:

@@ -4,9 +4,9 @@ Requests are validated with these models; answers are spliced from encoded parts
 the models here describe them for OpenAPI (a test holds both against each other).
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from serve_app.errors import (
@@ -34,18 +34,39 @@ class Request(BaseModel):
 
 
 QuestionText = Annotated[
-    str, Field(min_length=1, max_length=QUESTION_CHARACTERS, examples=["How do I copy an array?"])
+    str,
+    Field(
+        min_length=1,
+        max_length=QUESTION_CHARACTERS,
+        examples=["How do I copy an array?"],
+        json_schema_extra={"pattern": r"\S"},
+    ),
 ]
+
+
+def _whole(value: Any) -> Any:
+    """3.0 is the integer 3 (JSON Schema, "integer"), and some languages write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _one_of_two(schema: dict[str, Any]) -> None:
+    """Says what `parse_rank` checks: one of the two fields, and never null."""
+    for name in ("question", "questions"):
+        (present, _) = schema["properties"][name].pop("anyOf")
+        schema["properties"][name] = present
+    schema["oneOf"] = [{"required": ["question"]}, {"required": ["questions"]}]
 
 
 class RankRequest(Request):
     """`POST /v1/faq/rank`: `question` or `questions`, never both."""
 
+    model_config = ConfigDict(json_schema_extra=_one_of_two)
+
     question: QuestionText | None = None
     questions: Annotated[list[QuestionText], Field(min_length=1, max_length=QUESTIONS)] | None = (
         None
     )
-    top_k: int = Field(10, ge=1, le=TOP_K_FAQ)
+    top_k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, le=TOP_K_FAQ)
     min_probability: float = Field(0.0, ge=0, le=1)
 
 
@@ -140,6 +161,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     field: str | None = None
+    instance: str | None = None
 
 
 class FileResult(BaseModel):

@@ -115,9 +115,15 @@ def _clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(command: Sequence[str], *, port: int, folder: Path) -> Iterator[Service]:
+def serving(
+    command: Sequence[str],
+    *,
+    port: int,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Service]:
     """`scoring serve` from the moment that it says how to end it, until it is stopped."""
-    service = Service(command, port=port, folder=folder)
+    service = Service(command, port=port, folder=folder, environment=environment)
     try:
         service.wait_for_line("Ctrl-C stops everything")
         yield service

@@ -7,19 +7,40 @@ from pathlib import Path
 from serve_app.fast_path import LOCAL
 
 
-def test_haproxy_runs_without_splicing(tmp_path: Path) -> None:
-    shown = tmp_path / "haproxy"
-    shown.write_text('#!/bin/sh\necho "$@"\n')
-    shown.chmod(0o755)
-    environment = {**os.environ, "HAPROXY_BINARY": str(shown)}
+def run_haproxy(binary: str, *arguments: str) -> str:
+    """What the HAProxy behind the script prints."""
     ended = subprocess.run(
-        [LOCAL["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", "a b"],
-        env=environment,
+        [LOCAL["RAY_SERVE_HAPROXY_BINARY_PATH"], *arguments],
+        env={**os.environ, "HAPROXY_BINARY": binary},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ended.stdout == "-dS -db -f a b\n"
+    return ended.stdout
+
+
+def test_haproxy_runs_without_splicing(tmp_path: Path) -> None:
+    shown = tmp_path / "haproxy"
+    shown.write_text('#!/bin/sh\necho "$@"\n')
+    shown.chmod(0o755)
+    configuration = tmp_path / "a b"
+    configuration.touch()
+    printed = run_haproxy(str(shown), "-db", "-f", str(configuration))
+    assert printed == f"-dS -db -f {configuration}\n"
+
+
+def test_haproxy_gets_a_deadline_for_heads_once(tmp_path: Path) -> None:
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(
+        "global\n    maxconn 10\ndefaults\n    mode http\n    timeout client 10s\n"
+        "    timeout connect 1s\n    timeout server 1s\nlisten one\n    bind 127.0.0.1:9\n"
+    )
+    for _ in range(2):
+        # -c: the real one reads the configuration and says whether it is valid.
+        run_haproxy(LOCAL["HAPROXY_BINARY"], "-c", "-f", str(configuration))
+    text = configuration.read_text()
+    assert text.count("    timeout http-request 10s\n") == 1
+    assert text.index("defaults") < text.index("http-request") < text.index("listen")
 
 
 def test_the_haproxy_of_ray_serve_is_there() -> None:

@@ -81,6 +81,9 @@ BAD_BODIES = {
     "unknown": (b'{"question": "q", "topk": 5}', 422, "unknown_field"),
     "top_k 0": (b'{"question": "q", "top_k": 0}', 422, "out_of_range"),
     "top_k 101": (b'{"question": "q", "top_k": 101}', 422, "out_of_range"),
+    "top_k with a fraction": (b'{"question": "q", "top_k": 5.5}', 422, "invalid_field"),
+    "top_k 1e400": (b'{"question": "q", "top_k": 1e400}', 422, "invalid_field"),
+    "top_k 1e300": (b'{"question": "q", "top_k": 1e300}', 422, "out_of_range"),
     "top_k true": (b'{"question": "q", "top_k": true}', 422, "invalid_field"),
     "top_k text": (b'{"question": "q", "top_k": "5"}', 422, "invalid_field"),
     "probability 1.1": (b'{"question": "q", "min_probability": 1.1}', 422, "out_of_range"),
@@ -131,6 +134,11 @@ async def test_declared_length_is_refused_before_the_body(application: Applicati
     }
     await application.face(scope, unread, send)  # type: ignore[arg-type]
     assert sent[0]["status"] == 413
+
+
+async def test_an_integer_may_be_written_with_a_zero_fraction(client: httpx.AsyncClient) -> None:
+    answer = await client.post(RANK, content=b'{"question": "q", "top_k": 2.0}')
+    assert len(answer.json()["matches"]) == 2
 
 
 async def test_full_queue(tmp_path: Path) -> None:
