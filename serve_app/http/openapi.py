@@ -27,6 +27,7 @@ def openapi() -> Json:
         schemas.ImageRequest,
         schemas.RankResponse,
         schemas.RankManyResponse,
+        schemas.ExamplesResponse,
         schemas.ClassifyResponse,
         schemas.ClassifyManyResponse,
         schemas.Problem,
@@ -70,6 +71,7 @@ def _paths() -> Json:
         "/v1/images/classify": {"post": _classify()},
         "/faq/score": {"post": _faq_score()},
         "/image/score": {"post": _image_score()},
+        "/v1/faq/examples": {"get": _examples()},
         "/healthz": {"get": _get("Whether the process lives", "system", {"type": "object"})},
         "/readyz": {"get": _ready("Whether every model has loaded")},
         "/readyz/faq": {"get": _ready("Whether the FAQ ranker can answer")},
@@ -146,6 +148,16 @@ def _image_score() -> Json:
         "parameters": [_timeout()],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": _json("The classes", {"type": "array"}), **_problems()},
+    }
+
+
+def _examples() -> Json:
+    answer = _json("Up to 24 questions", _ref(schemas.ExamplesResponse))
+    return {
+        "summary": "Duplicates whose right FAQ is known, to try the model with",
+        "tags": ["faq"],
+        "parameters": [_timeout()],
+        "responses": {"200": answer, **_problems()},
     }
 
 
