@@ -75,7 +75,7 @@ def _ranking(question: Question) -> EncodedRanking:
             "id": row[0],
             "answer_id": row[1],
             "question": question.text,
-            "answer": None,
+            "answer": f"Answer of {row[1]}",
             "probability": row[2],
         }
         for row in rows
