@@ -8,7 +8,9 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.registry import ModelVersion
 from deployments.telemetry import Metrics, Report
-from serve_app.access.admission import Admission, Everyone, Unlimited
+from serve_app.access.admission import Admission, Unlimited
+from serve_app.access.identification import identification
+from serve_app.binding import bound_host
 from serve_app.edge import straight_way
 from serve_app.faq_gateway import FaqGateway
 from serve_app.handles import ClassifierHandle, RankerHandle
@@ -39,6 +41,7 @@ class RouterDeployment:
     ):
         context = serve.get_replica_context()
         self._settings = settings
+        self._admission = Admission(identification(settings, bound_host()), Unlimited())
         self._replica = context.replica_id.unique_id
         self._metrics = Metrics()
         self._readiness = Readiness({"faq": _status(models.faq), "image": _status(models.image)})
@@ -51,7 +54,6 @@ class RouterDeployment:
             self._image = ImageGateway(
                 self._classifier, preprocessing_of(models.image), settings.image, self._metrics
             )
-        self._admission = Admission(Everyone(), Unlimited())
         own = serve.get_deployment_handle(ROUTER, context.app_name)
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
         observed = {"faq": FAQ_RANKER} | ({"image": IMAGE_CLASSIFIER} if classifier else {})

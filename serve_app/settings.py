@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from serve_app.access.loopback import is_loopback, is_trustworthy
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -67,7 +69,7 @@ class HttpSettings(Section):
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the service; its replicas then stay local too."""
-        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+        return is_loopback(self.host)
 
 
 class Scaling(Section):
@@ -233,6 +235,8 @@ class AuthSettings(Section):
     def _complete(self) -> "AuthSettings":
         if self.issuer is not None and self.audience is None:
             raise ValueError("issuer needs an audience")
+        if self.issuer is not None and not is_trustworthy(self.issuer):
+            raise ValueError("issuer is not an https URL (http is for loopback alone)")
         for pair in self.scopes:
             scope, equals, entry = pair.partition("=")
             if scope not in ("faq", "image", "admin") or not equals or not entry:

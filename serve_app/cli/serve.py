@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from serve_app.access.exposure import Exposed, keys_of
+from serve_app.access.key_file import KeysUnreadable
 from serve_app.cli.follow import follow
 from serve_app.cli.messages import fail
 from serve_app.cli.stop import StopSignal
@@ -37,8 +39,9 @@ def serve(configuration: Configuration) -> int:
     stop.listen()
     settings = configuration.settings
     try:
+        keys_of(settings, settings.http.host)
         models = prepare(configuration)
-    except PreparationFailed as error:
+    except (Exposed, KeysUnreadable, PreparationFailed) as error:
         return fail(error)
     if taken := _taken_ports(settings):
         return fail(f"ports in use: {taken}; one application runs on a machine")
