@@ -73,7 +73,7 @@ function fill(answer, right) {
   const place = answer.matches.findIndex((match) => match.answer_id === right) + 1;
   const parts = [
     plural(answer.matches.length, "match").replace("matchs", "matches"),
-    answer.matched ? "the best is probable enough" : "none is probable enough",
+    answer.matched ? "the best reaches the threshold" : "none reaches the threshold",
   ];
   if (right !== undefined) {
     parts.push(place > 0 ? `the right original at place ${place}` : "the right original not among them");

@@ -107,7 +107,7 @@ function draw() {
 
 // Not those that pages and probes ask.
 function isScoring(route) {
-  return /^\/(v\d+|faq|image)\//.test(route);
+  return /^\/(v\d+|faq|image)\//.test(route) && route !== "/v1/faq/examples";
 }
 
 function routeRow(route, now, before, counts) {

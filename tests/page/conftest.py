@@ -18,7 +18,7 @@ playwright = pytest.importorskip(
 
 CHROMIUM = shutil.which("chromium")
 
-EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
 """What Chromium itself notes of an answer with an error status."""
 
 Serve = Callable[..., Served[Application]]
@@ -53,6 +53,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
                 ),
             )
             page.goto(url)
+            page.locator(".model").first.wait_for()  # the last of what the page begins with
             return page
 
         yield open_
