@@ -26,6 +26,8 @@ export function onChange(listener) {
 // The service did not take the credential, or wants one: the place to give it opens.
 export function refused(problem) {
   panel.open = true;
+  // Without a credential, why the sign-in failed says more than that one is missing.
+  if (used === null && problemPlace.hasChildNodes()) return;
   show(problemPlace, problem);
 }
 

@@ -187,7 +187,7 @@ def test_tokens_for_another_sign_in_are_refused(
     page.get_by_role("button", name="Sign in at 127.0.0.1").click()
     page.locator(f"[name={field}]").evaluate("field => { field.value = 'x'.repeat(43); }")
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_timeout(1500); print(page.url, page.inner_text("header"))
+    page.wait_for_load_state("networkidle")  # what the page asks for next must not hide it
     page.locator("#access-problem", has_text=said).wait_for()
     assert page.locator("#access-state").text_content() == "no key in use"
 
