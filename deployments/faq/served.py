@@ -76,9 +76,7 @@ class ServedModel:
 
     def examples(self) -> KnownDuplicates:
         """Duplicates to try, stored beside the version that answers."""
-        return KnownDuplicates(
-            self._serving.version.identity, self._serving.examples.duplicates
-        )
+        return KnownDuplicates(self._serving.version.identity, self._serving.examples.duplicates)
 
     async def watch(self) -> None:
         """Looks at the alias once a period, for as long as the replica lives."""

@@ -11,9 +11,9 @@ from deployments.telemetry import Metrics
 from serve_app.access.admission import Admission
 from serve_app.access.caller import Scope as Needed
 from serve_app.faq_gateway import FaqGateway
+from serve_app.http.examples import Examples, ExamplesRoute
 from serve_app.http.face import RECORD, HttpFace
 from serve_app.http.faq import FaqRoutes
-from serve_app.http.examples import Examples, ExamplesRoute
 from serve_app.http.images import ImageRoutes
 from serve_app.http.page import PageRoutes
 from serve_app.http.system import SystemRoutes

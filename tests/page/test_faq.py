@@ -85,9 +85,7 @@ def test_an_error_stands_in_place_and_goes_with_the_next_answer(
     assert problem.count() == 0
 
 
-def test_a_time_to_wait_is_counted_down_and_ends_in_a_button(
-    serve: Serve, open_page: Open
-) -> None:
+def test_a_time_to_wait_is_counted_down_and_ends_in_a_button(serve: Serve, open_page: Open) -> None:
     served = serve()
     served.application.faq.error = Overloaded("too many questions", retry_after_s=2)
     page = open_page(served.url)

@@ -57,9 +57,7 @@ def test_two_pictures_get_labels_and_what_is_none_gets_its_error(
     page.get_by_text("3 of 3 pictures done, 1 error").wait_for()
     items = page.locator("#pictures > li")
     assert items.locator(".name").all_text_contents() == ["low.png", "notes.txt", "high.png"]
-    firsts = [
-        items.nth(index).locator(".labels li").first.text_content() or "" for index in (0, 2)
-    ]
+    firsts = [items.nth(index).locator(".labels li").first.text_content() or "" for index in (0, 2)]
     # The fake names the class after the colour.
     assert [first.split("50.0")[0] for first in firsts] == ["class 10", "class 200"]
     assert items.nth(0).locator(".bar").count() == 5

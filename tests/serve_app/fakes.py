@@ -46,7 +46,9 @@ class FakeFaq:
         self.held: list[float] = []
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
-        self.duplicates = [KnownDuplicate(f"known duplicate {rank}", f"A{rank}") for rank in (0, 2, 9)]
+        self.duplicates = [
+            KnownDuplicate(f"known duplicate {rank}", f"A{rank}") for rank in (0, 2, 9)
+        ]
 
     async def rank(self, questions: Sequence[Question], held_per_replica: float) -> RankedBatch:
         self.calls.append(list(questions))
@@ -56,7 +58,6 @@ class FakeFaq:
         if self.error is not None:
             raise self.error
         return RankedBatch(FAQ, [_ranking(question) for question in questions], 0.5, 200)
-
 
     async def examples(self) -> KnownDuplicates:
         if self.gate is not None:
