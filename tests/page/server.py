@@ -58,7 +58,7 @@ def serving(
     async def serve() -> None:
         application = make()
         config = uvicorn.Config(
-            face(application),  # type: ignore[arg-type]
+            face(application),
             lifespan="off",
             log_config=None,
             timeout_graceful_shutdown=2,
