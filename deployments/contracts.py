@@ -38,6 +38,20 @@ class VersionStatus(NamedTuple):
     refused: RefusedVersion | None
 
 
+class KnownDuplicate(NamedTuple):
+    """A question that people asked, and the AnswerId of the FAQ that it is a duplicate of."""
+
+    question: str
+    answer_id: str
+
+
+class KnownDuplicates(NamedTuple):
+    """What a model has to try it with; none where nothing is stored beside it."""
+
+    model: ModelIdentity
+    duplicates: tuple[KnownDuplicate, ...]
+
+
 class EngineStatus(NamedTuple):
     """How one replica of the classifier computes: what its warm-up or a setting chose.
 

@@ -64,11 +64,13 @@ class RouterDeployment:
         log = self._settings.log
         face = http_face(
             faq=self._faq,
+            examples=self._handle.examples,
             image=self._image,
             readiness=self._readiness,
             scrape=self._scrape,
             admission=self._admission,
             settings=self._settings.http,
+            auth=self._settings.auth,
             metrics=self._metrics,
             log=RequestLog(self._settings.log_file, max_bytes=log.max_bytes, files=log.files),
         )

@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.contracts import (
     ClassifiedBatch,
     ClassifierStatus,
+    KnownDuplicates,
     Picture,
     Question,
     RankedBatch,
@@ -32,11 +33,16 @@ class RankerHandle:
     def __init__(self, handle: DeploymentHandle[Any], router: str):
         self._handle = handle
         self._rank = _by_pickle(handle, "rank")
+        self._examples = _by_pickle(handle, "examples")
         self._router = router
 
     async def rank(self, questions: Sequence[Question], held_per_replica: float) -> RankedBatch:
         """See `FaqBackend.rank`."""
         return await _call(lambda: self._rank.remote(questions, self._router, held_per_replica))
+
+    async def examples(self) -> KnownDuplicates:
+        """Duplicates to try, of whichever replica answers."""
+        return await _call(lambda: self._examples.remote())
 
     async def addresses(self) -> Sequence[Address]:
         """Where the replicas that run now can be reached directly."""

@@ -230,6 +230,9 @@ class AuthSettings(Section):
     client_id: str | None = Field(
         None, description="public client by which the page signs users in at the issuer"
     )
+    page_scopes: Words = Field(
+        ("openid",), description="scopes that the page asks the issuer for when a user signs in"
+    )
     scopes: Words = Field(
         ("faq=faq", "image=image", "admin=admin"),
         description="which entry of a token's roles or scp gives which scope: scope=entry, "

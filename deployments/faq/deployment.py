@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ray
 from ray import serve
 
-from deployments.contracts import Question, RankedBatch, VersionStatus
+from deployments.contracts import KnownDuplicates, Question, RankedBatch, VersionStatus
 from deployments.direct import Address, Listener
 from deployments.faq import wire
 from deployments.faq.load import METRIC, QuestionLoad
@@ -56,6 +56,10 @@ class FaqRankerDeployment:
     async def version(self) -> VersionStatus:
         """What answers, and what was refused."""
         return self._model.status()
+
+    async def examples(self) -> KnownDuplicates:
+        """Duplicates to try."""
+        return self._model.examples()
 
     async def metrics(self) -> Report:
         """What this replica counted."""

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from deployments.contracts import Question, RankedBatch, RefusedVersion, VersionStatus
+from deployments.contracts import (
+    KnownDuplicates,
+    Question,
+    RankedBatch,
+    RefusedVersion,
+    VersionStatus,
+)
 from deployments.faq.versions import Artifacts, LoadedVersion, VersionRefused, load_version
 from deployments.registry import Accepted, ModelVersion, RegistryError
 from deployments.telemetry import Metrics
@@ -67,6 +73,10 @@ class ServedModel:
     def status(self) -> VersionStatus:
         """What answers, and what the alias names but was refused."""
         return VersionStatus(self._serving.version.identity, self._refused)
+
+    def examples(self) -> KnownDuplicates:
+        """Duplicates to try, stored beside the version that answers."""
+        return KnownDuplicates(self._serving.version.identity, self._serving.examples.duplicates)
 
     async def watch(self) -> None:
         """Looks at the alias once a period, for as long as the replica lives."""

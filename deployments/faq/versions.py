@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from deployments.faq.examples import Examples
 from deployments.faq.known import KnownQuestions, KnownQuestionsFailed
 from deployments.faq.ranker import FaqRanker, RankerFormatError
 from deployments.faq.scorer import FaqScorer
@@ -34,6 +35,7 @@ class LoadedVersion:
 
     version: ModelVersion
     scorer: FaqScorer
+    examples: Examples
 
 
 def load_version(artifacts: Artifacts, version: ModelVersion) -> LoadedVersion:
@@ -53,6 +55,7 @@ def load_version(artifacts: Artifacts, version: ModelVersion) -> LoadedVersion:
         raise VersionRefused(version, reason, error) from error
     try:
         ranker = FaqRanker.load(folder)
+        examples = Examples.load(folder)
         _check(ranker, KnownQuestions.load(folder), version)
         scorer = FaqScorer(ranker, version.identity)
         scorer.warm_up()
@@ -65,7 +68,7 @@ def load_version(artifacts: Artifacts, version: ModelVersion) -> LoadedVersion:
     except Exception as error:
         # Whatever it is: the version that serves must go on, and this one cannot be trusted.
         raise VersionRefused(version, "it cannot be loaded", error) from error
-    return LoadedVersion(version, scorer)
+    return LoadedVersion(version, scorer, examples)
 
 
 def _check(ranker: FaqRanker, known: KnownQuestions | None, version: ModelVersion) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from deployments.faq.corpus import JAVASCRIPT, Corpus, CorpusError, load_corpus
 from deployments.faq.embedding import EmbeddingsUnavailable, load_embedder
 from deployments.faq.evaluation import ask, summarise
+from deployments.faq.examples import Examples
 from deployments.faq.known import KnownQuestions
 from deployments.faq.ranker import FaqRanker
 from deployments.registry import ModelNotFound, Registry, RegistryError
@@ -73,6 +74,7 @@ def _train(corpus: Corpus, registry: Registry, settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         ranker.save(Path(folder))
         KnownQuestions.choose(ranker, _originals(ranker)).save(Path(folder))
+        Examples.choose(corpus).save(Path(folder))
         made = registry.register(
             settings.faq.model,
             Path(folder),

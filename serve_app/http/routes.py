@@ -11,14 +11,16 @@ from deployments.telemetry import Metrics
 from serve_app.access.admission import Admission
 from serve_app.access.caller import Scope as Needed
 from serve_app.faq_gateway import FaqGateway
+from serve_app.http.examples import Examples, ExamplesRoute
 from serve_app.http.face import RECORD, HttpFace
 from serve_app.http.faq import FaqRoutes
 from serve_app.http.images import ImageRoutes
+from serve_app.http.page import PageRoutes
 from serve_app.http.system import SystemRoutes
 from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import Readiness
 from serve_app.request_log import RequestLog
-from serve_app.settings import Access, HttpSettings
+from serve_app.settings import Access, AuthSettings, HttpSettings
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -26,11 +28,13 @@ Handler = Callable[[Request], Awaitable[Response]]
 def http_face(
     *,
     faq: FaqGateway,
+    examples: Examples,
     image: ImageGateway | None,
     readiness: Readiness,
     scrape: Callable[[], Awaitable[bytes]],
     admission: Admission,
     settings: HttpSettings,
+    auth: AuthSettings,
     metrics: Metrics,
     log: RequestLog,
 ) -> HttpFace:
@@ -42,20 +46,36 @@ def http_face(
     def post(path: str, handler: Handler, needed: Needed) -> Route:
         return _route(path, _Admitted(path, handler, needed, admission), "POST")
 
+    def get_admitted(path: str, handler: Handler, needed: Needed) -> Route:
+        return _route(path, _Admitted(path, handler, needed, admission), "GET")
+
     def get(path: str, handler: Handler, access: Access = "open") -> list[Route]:
         """None where it is off."""
         if access == "off":
             return []
         if access == "open":
             return [_route(path, _Endpoint(handler), "GET")]
-        return [_route(path, _Admitted(path, handler, Needed.ADMIN, admission), "GET")]
+        return [get_admitted(path, handler, Needed.ADMIN)]
 
+    def get_page() -> list[Route]:
+        """None where it is off."""
+        if not settings.page:
+            return []
+        page = PageRoutes(settings, auth)
+        return [
+            *get("/", page.page),
+            *get("/page/config.json", page.configuration),
+            *get("/page/{file}", page.file),
+        ]
+
+    known = ExamplesRoute(examples, readiness, settings)
     # The busiest route first: the router tries them in order.
     routes = [
         post("/v1/faq/rank", faqs.rank, Needed.FAQ),
         post("/v1/images/classify", images.classify, Needed.IMAGE),
         post("/faq/score", faqs.score, Needed.FAQ),
         post("/image/score", images.score, Needed.IMAGE),
+        get_admitted("/v1/faq/examples", known.examples, Needed.FAQ),
         *get("/healthz", system.healthz),
         *get("/readyz", system.readyz),
         *get("/readyz/{model}", system.readyz_model),
@@ -63,6 +83,7 @@ def http_face(
         *get("/openapi.json", system.openapi, settings.docs),
         *get("/docs", system.docs, settings.docs),
         *get("/docs/{file}", system.docs_file, settings.docs),
+        *get_page(),
     ]
     return HttpFace(Router(routes, redirect_slashes=False), settings, metrics, log)
 

@@ -130,6 +130,20 @@ class RankManyResponse(BaseModel):
     timing: RankTiming
 
 
+class KnownDuplicate(BaseModel):
+    """A question to try, and the AnswerId of the FAQ that it is a duplicate of."""
+
+    question: str
+    answer_id: str
+
+
+class ExamplesResponse(BaseModel):
+    """Duplicates that are stored beside the model; it may rank their FAQs first, or not."""
+
+    examples: list[KnownDuplicate]
+    model: Model
+
+
 class Prediction(BaseModel):
     """One class and its probability."""
 

@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deployments.faq.corpus import JAVASCRIPT, load_corpus
+from deployments.faq.examples import Examples
 from serve_app.http.openapi import example_png
 from tests.application.service import Service
 
@@ -55,6 +56,24 @@ def test_largest_questions_pass_the_limit_between_deployments(client: httpx.Clie
     assert answer.status_code == 200, answer.text
     results = answer.json()["results"]
     assert [len(result["matches"]) for result in results] == [100] * 256
+
+
+def test_known_duplicates_come_from_the_model(client: httpx.Client) -> None:
+    answer = client.get("/v1/faq/examples")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    expected = Examples.choose(load_corpus(JAVASCRIPT)).duplicates
+    assert [tuple(each.values()) for each in found["examples"]] == list(expected)
+    assert found["model"] == client.post(RANK, json={"question": "q"}).json()["model"]
+
+
+def test_the_page_comes_through_the_proxy(client: httpx.Client) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    known = {"if-none-match": page.headers["etag"]}
+    assert client.get("/", headers=known).status_code == 304
+    assert client.get("/page/app.js").status_code == 200
 
 
 def test_most_pictures_pass_the_limit_between_deployments(client: httpx.Client) -> None:

@@ -12,6 +12,8 @@ from deployments.contracts import (
     EncodedPrediction,
     EncodedRanking,
     Form,
+    KnownDuplicate,
+    KnownDuplicates,
     ModelIdentity,
     Picture,
     Question,
@@ -27,7 +29,7 @@ from serve_app.http.routes import http_face
 from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import ModelStatus, Readiness, State
 from serve_app.request_log import RequestLog
-from serve_app.settings import FaqSettings, HttpSettings, ImageSettings
+from serve_app.settings import AuthSettings, FaqSettings, HttpSettings, ImageSettings
 
 FAQ = ModelIdentity("faq", "3", "sha256:" + "a" * 64)
 IMAGE = ModelIdentity("resnet152", "1", "sha256:" + "b" * 64)
@@ -44,6 +46,9 @@ class FakeFaq:
         self.held: list[float] = []
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.duplicates = [
+            KnownDuplicate(f"known duplicate {rank}", f"A{rank}") for rank in (0, 2, 9)
+        ]
 
     async def rank(self, questions: Sequence[Question], held_per_replica: float) -> RankedBatch:
         self.calls.append(list(questions))
@@ -53,6 +58,11 @@ class FakeFaq:
         if self.error is not None:
             raise self.error
         return RankedBatch(FAQ, [_ranking(question) for question in questions], 0.5, 200)
+
+    async def examples(self) -> KnownDuplicates:
+        if self.gate is not None:
+            await self.gate.wait()
+        return KnownDuplicates(FAQ, tuple(self.duplicates))
 
 
 def _ranking(question: Question) -> EncodedRanking:
@@ -66,7 +76,7 @@ def _ranking(question: Question) -> EncodedRanking:
             "id": row[0],
             "answer_id": row[1],
             "question": question.text,
-            "answer": None,
+            "answer": f"Answer of {row[1]}",
             "probability": row[2],
         }
         for row in rows
@@ -115,6 +125,7 @@ class Application:
         image: ImageSettings | None = None,
         image_missing: str | None = None,
         admission: Admission | None = None,
+        auth: AuthSettings | None = None,
     ) -> None:
         self.faq = FakeFaq()
         self.image = FakeImage()
@@ -134,11 +145,13 @@ class Application:
         self.gateway = FaqGateway(self.faq, faq or FaqSettings(), self.metrics.model("faq"))
         self.face: HttpFace = http_face(
             faq=self.gateway,
+            examples=self.faq.examples,
             image=self.pictures if image_missing is None else None,
             readiness=self.readiness,
             scrape=self._scrape,
             admission=admission or Admission(Everyone(), Unlimited()),
             settings=http or HttpSettings(),
+            auth=auth or AuthSettings(),
             metrics=self.metrics,
             log=RequestLog(self.log_file, max_bytes=1 << 20, files=2),
         )

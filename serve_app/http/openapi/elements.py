@@ -60,13 +60,13 @@ def scoring(
     }
 
 
-def reading(*, summary: str, tag: str, answer: Json, admin: bool = False) -> Json:
-    """An operation without a body."""
+def reading(*, summary: str, tag: str, answer: Json, admitted: bool = False) -> Json:
+    """An operation without a body; `admitted` callers alone may ask for some."""
     errors: list[type[ScoringError]] = [
         *(HeaderNotAllowed, MethodNotAllowed, HeadersTooLarge, InternalError)
     ]
     operation: Json = {"summary": summary, "tags": [tag]}
-    if admin:
+    if admitted:
         operation["security"] = ADMITTED
         refusals = (error for error in error_classes(ScoringError) if error.status == 401)
         errors += [*refusals, ScopeMissing, QuotaExceeded]

@@ -35,5 +35,5 @@ def _ready(summary: str) -> Json:
 def _metrics() -> Json:
     text = answer_of("All replicas on all nodes", "text/plain", {"type": "string"})
     return reading(
-        summary="Prometheus text of the whole application", tag=TAG, answer=text, admin=True
+        summary="Prometheus text of the whole application", tag=TAG, answer=text, admitted=True
     )

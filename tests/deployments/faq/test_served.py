@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.contracts import Question
+from deployments.contracts import KnownDuplicate, Question
+from deployments.faq.examples import Examples
 from deployments.faq.served import Following, ServedModel
 from deployments.faq.versions import VersionRefused
 from deployments.registry import Accepted, ModelNotFound, ModelVersion, RegistryError
@@ -238,3 +239,17 @@ def test_a_replica_without_any_good_version_does_not_start(
     registry.named = BAD
     with pytest.raises(VersionRefused, match="version 3"):
         served(registry, following if follows else None, bound=BAD)
+
+
+async def test_known_duplicates_are_those_of_the_version_that_answers(
+    registry: FakeRegistry, following: Following, folders: list[Path]
+) -> None:
+    model, _ = served(registry, following)
+    assert model.examples() == (registry.versions[0].identity, ())
+    Examples((KnownDuplicate("forgot password", "A0"),)).save(folders[1])
+    registry.named = 2
+    await model.refresh()
+    assert model.examples() == (
+        registry.versions[1].identity,
+        (KnownDuplicate("forgot password", "A0"),),
+    )

@@ -4,6 +4,7 @@ import pytest
 
 from deployments.faq.corpus import corpus_digest, load_corpus
 from deployments.faq.evaluation import evaluate
+from deployments.faq.examples import Examples
 from deployments.faq.known import KnownQuestions
 from deployments.faq.ranker import FaqRanker
 from serve_app.cli import main
@@ -29,7 +30,7 @@ def test_the_model_is_registered_with_all_that_made_it(registered: Path, corpus:
     assert libraries <= parameters.keys()
 
 
-def test_pictures_and_known_questions_lie_beside_the_model(registered: Path) -> None:
+def test_pictures_and_known_questions_lie_beside_the_model(registered: Path, corpus: Path) -> None:
     registry = registry_of(Settings(data_dir=registered))
     folder = registry.fetch(registry.resolve("shop"))
     assert (folder / "reliability.png").stat().st_size > 0
@@ -38,6 +39,9 @@ def test_pictures_and_known_questions_lie_beside_the_model(registered: Path) -> 
     assert known is not None
     assert known.questions
     known.check(FaqRanker.load(folder))
+    duplicates = Examples.load(folder).duplicates
+    assert duplicates == Examples.choose(load_corpus(corpus)).duplicates
+    assert duplicates
 
 
 def test_the_same_corpus_gives_the_same_files(registered: Path) -> None:
