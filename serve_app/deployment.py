@@ -42,6 +42,7 @@ class RouterDeployment:
         self._replica = context.replica_id.unique_id
         self._metrics = Metrics()
         self._readiness = Readiness({"faq": _status(models.faq), "image": _status(models.image)})
+        self._readiness.show(self._metrics)
         self._handle = RankerHandle(ranker, self._replica)
         self._ranker = RankerCalls(self._handle, self._handle.addresses, self._replica)
         self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"))
@@ -82,6 +83,7 @@ class RouterDeployment:
         return self._metrics.report(ROUTER, self._replica)
 
     async def _on_replicas(self, key: str, replicas: int) -> None:
+        self._metrics.set_ready_replicas(key, replicas)
         if key == "faq":
             self._faq.set_replicas(replicas)
             if replicas != self._ranker.connected:

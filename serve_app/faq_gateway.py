@@ -57,6 +57,7 @@ class FaqGateway:
         self._match_bytes = UNKNOWN_MATCH_BYTES
         self._metrics = metrics
         metrics.waiting.set_function(lambda: self._batcher.waiting)
+        metrics.largest.set(settings.max_batch_size)
         self._batcher: Batcher[Question, _Reply] = Batcher(
             self._call,
             max_batch_size=settings.max_batch_size,
@@ -85,6 +86,11 @@ class FaqGateway:
             DeadlinePassed: not ranked in time.
             ScoringError: the ranker cannot answer.
         """
+        ranked = await self._rank(question, deadline)
+        self._metrics.answers.observe(ranked.model.version)
+        return ranked
+
+    async def _rank(self, question: Question, deadline: float) -> Ranked:
         try:
             outcome = await self._batcher.submit(question, deadline=deadline)
         except QueueFull as error:
@@ -115,10 +121,12 @@ class FaqGateway:
                 ranked[index] = item
             # What was wanted may be gone by now; what answered last is there.
             newest = ranked[others[-1]].model
+        if newest is not None:
+            self._metrics.answers.observe(newest.version, len(ranked))
         return ranked
 
     async def _rank_all(self, questions: Sequence[Question], deadline: float) -> list[Ranked]:
-        tasks = [asyncio.ensure_future(self.rank(question, deadline)) for question in questions]
+        tasks = [asyncio.ensure_future(self._rank(question, deadline)) for question in questions]
         try:
             return await asyncio.gather(*tasks)
         except BaseException:

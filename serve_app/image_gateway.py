@@ -66,6 +66,7 @@ class ImageGateway:
         self._preprocessing = preprocessing
         self._decode = decode
         self._metrics = metrics
+        self._answers = metrics.answers("image")
         self._limits = ImageLimits(settings.max_pixels, settings.max_aspect_ratio)
         self._scale_jpeg = settings.jpeg == "scaled"
         largest = settings.max_batch_size or UNKNOWN_BATCH
@@ -189,6 +190,7 @@ class ImageGateway:
         ]
         for result in results:
             if isinstance(result, Classified):
+                self._answers.observe(result.model.version)
                 self._slots.note_seconds((result.queue_ms + result.inference_ms) / 1000)
         return results
 

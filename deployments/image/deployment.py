@@ -35,7 +35,7 @@ class ImageClassifierDeployment:
         self, version: ModelVersion, registry: Registry, options: Options, remembered: Path
     ):
         from deployments.image.classifier import ImageClassifier
-        from deployments.image.scorer import ImageScorer
+        from deployments.image.scorer import MODEL, ImageScorer
 
         self._replica = serve.get_replica_context().replica_id.unique_id
         classifier = ImageClassifier.load(
@@ -48,6 +48,7 @@ class ImageClassifierDeployment:
             remembered=remembered,
         )
         self._scorer = ImageScorer(classifier, version.identity, max_queue=options.max_queue)
+        self._scorer.metrics.serve_version(MODEL, version.version, version.registered_s)
 
     async def classify(self, pictures: Sequence[Picture], timeout_s: float) -> ClassifiedBatch:
         """Classifies the pictures of one call, in batches with those of other calls."""

@@ -116,6 +116,9 @@ class HttpFace:
         record.status = record.status or CLIENT_CLOSED
         total_ms = record.elapsed_ms()
         self._metrics.observe_request(record.route, record.status, total_ms / 1000)
+        if record.code is not None:
+            caller = None if record.caller is None else record.caller.id
+            self._metrics.observe_refusal(record.code, caller)
         if record.route not in QUIET_ROUTES or record.status >= 400:
             self._log.write(record.line(total_ms))
 

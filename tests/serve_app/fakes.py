@@ -128,6 +128,7 @@ class Application:
                 "image": present if image_missing is None else missing,
             }
         )
+        self.readiness.show(self.metrics)
         self.pictures = ImageGateway(
             self.image, PREPROCESSING, image or ImageSettings(), self.metrics
         )
