@@ -41,16 +41,22 @@ class RouterDeployment:
         self._settings = settings
         self._replica = context.replica_id.unique_id
         self._metrics = Metrics()
+        tracing = settings.tracing.options
+        self._spans = tracing.spans(ROUTER, self._replica) if tracing else None
         self._readiness = Readiness({"faq": _status(models.faq), "image": _status(models.image)})
         self._readiness.show(self._metrics)
         self._handle = RankerHandle(ranker, self._replica)
         self._ranker = RankerCalls(self._handle, self._handle.addresses, self._replica)
-        self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"))
+        self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"), self._spans)
         self._image: ImageGateway | None = None
         if classifier is not None and isinstance(models.image, ModelVersion):
             self._classifier = ClassifierHandle(classifier)
             self._image = ImageGateway(
-                self._classifier, preprocessing_of(models.image), settings.image, self._metrics
+                self._classifier,
+                preprocessing_of(models.image),
+                settings.image,
+                self._metrics,
+                spans=self._spans,
             )
         self._admission = Admission(Everyone(), Unlimited())
         own = serve.get_deployment_handle(ROUTER, context.app_name)
@@ -70,9 +76,15 @@ class RouterDeployment:
             settings=self._settings.http,
             metrics=self._metrics,
             log=RequestLog(self._settings.log_file, max_bytes=log.max_bytes, files=log.files),
+            spans=self._spans,
         )
         straight_way.application = face
         return face
+
+    def __del__(self) -> None:
+        """Ray Serve calls it when the replica ends: what was traced last is sent."""
+        if self._spans is not None:
+            self._spans.close()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Requests in flight that Ray Serve does not see, for `RequestsPolicy`."""

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from deployments.tracing import TracingOptions
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -258,6 +260,11 @@ class TracingSettings(Section):
     sample_ratio: float = Field(
         0.1, ge=0, le=1, description="share of the requests traced that come without a decision"
     )
+
+    @property
+    def options(self) -> TracingOptions | None:
+        """What a replica needs to know; None where nothing is traced."""
+        return TracingOptions(self.endpoint, self.sample_ratio) if self.endpoint else None
 
 
 class CaptureSettings(Section):

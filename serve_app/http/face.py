@@ -3,11 +3,13 @@
 Every request ends here exactly once, whatever happens below: one answer, one line in the log.
 """
 
+from __future__ import annotations
+
 import logging
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -26,6 +28,9 @@ from serve_app.errors import (
     ScoringError,
 )
 from serve_app.request_log import RequestLog
+
+if TYPE_CHECKING:
+    from deployments.spans import RequestSpan, Spans
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +89,13 @@ class RequestRecord:
 class HttpFace:
     """Wraps the routes; an ASGI application."""
 
-    def __init__(self, router: Router, metrics: Metrics, log: RequestLog):
+    def __init__(
+        self, router: Router, metrics: Metrics, log: RequestLog, spans: Spans | None = None
+    ):
         self.router = router
         self._metrics = metrics
         self._log = log
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (or the lifespan protocol)."""
@@ -97,6 +105,7 @@ class HttpFace:
         scope["app"] = self  # with it, Starlette's router raises what it would answer in plain text
         exchange = _Exchange(scope, send)
         record = exchange.record
+        span = None if self._spans is None else self._spans.request(scope["headers"])
         try:
             await self.router(scope, receive, exchange.send)
         except ClientDisconnect:
@@ -110,6 +119,8 @@ class HttpFace:
             await exchange.fail(InternalError("an unexpected error; quote the request id"))
         finally:
             self._finish(record)
+            if span is not None:
+                _end(span, record)
 
     def _finish(self, record: RequestRecord) -> None:
         # Status 0: the task was cancelled before an answer, because the client left.
@@ -152,6 +163,16 @@ class _Exchange:
         headers += [(name.encode(), value.encode()) for name, value in error.headers().items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _end(span: RequestSpan, record: RequestRecord) -> None:
+    span.end(
+        method=record.method,
+        route=record.route,
+        status=record.status,
+        code=record.code,
+        request_id=record.request_id,
+    )
 
 
 def _request_id(scope: Scope) -> str:

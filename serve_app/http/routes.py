@@ -1,6 +1,9 @@
 """The HTTP API's table of contents."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +11,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from deployments.telemetry import Metrics
+from deployments.tracing import step
 from serve_app.access.admission import Admission
 from serve_app.access.caller import Scope as Needed
 from serve_app.faq_gateway import FaqGateway
@@ -19,6 +23,9 @@ from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import Readiness
 from serve_app.request_log import RequestLog
 from serve_app.settings import Access, HttpSettings
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -33,6 +40,7 @@ def http_face(
     settings: HttpSettings,
     metrics: Metrics,
     log: RequestLog,
+    spans: Spans | None = None,
 ) -> HttpFace:
     """The ASGI application around the two gateways."""
     faqs = FaqRoutes(faq, readiness, settings)
@@ -40,7 +48,7 @@ def http_face(
     system = SystemRoutes(readiness, scrape)
 
     def post(path: str, handler: Handler, needed: Needed) -> Route:
-        return _route(path, _Admitted(path, handler, needed, admission), "POST")
+        return _route(path, _Admitted(path, handler, needed, admission, spans), "POST")
 
     def get(path: str, handler: Handler, access: Access = "open") -> list[Route]:
         """None where it is off."""
@@ -48,7 +56,7 @@ def http_face(
             return []
         if access == "open":
             return [_route(path, _Endpoint(handler), "GET")]
-        return [_route(path, _Admitted(path, handler, Needed.ADMIN, admission), "GET")]
+        return [_route(path, _Admitted(path, handler, Needed.ADMIN, admission, spans), "GET")]
 
     # The busiest route first: the router tries them in order.
     routes = [
@@ -64,7 +72,7 @@ def http_face(
         *get("/docs", system.docs, settings.docs),
         *get("/docs/{file}", system.docs_file, settings.docs),
     ]
-    return HttpFace(Router(routes, redirect_slashes=False), metrics, log)
+    return HttpFace(Router(routes, redirect_slashes=False), metrics, log, spans)
 
 
 class _Endpoint:
@@ -81,16 +89,25 @@ class _Endpoint:
 class _Admitted(_Endpoint):
     """A handler that only callers with the scope reach; nothing is read of the others' bodies."""
 
-    def __init__(self, path: str, handler: Handler, needed: Needed, admission: Admission):
+    def __init__(
+        self,
+        path: str,
+        handler: Handler,
+        needed: Needed,
+        admission: Admission,
+        spans: Spans | None,
+    ):
         super().__init__(handler)
         self._path = path
         self._needed = needed
         self._admission = admission
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record = scope[RECORD]
         record.route = self._path
-        record.caller = await self._admission.admit(scope["headers"], self._needed)
+        with step(self._spans, "admission"):
+            record.caller = await self._admission.admit(scope["headers"], self._needed)
         await super().__call__(scope, receive, send)
 
 

@@ -19,6 +19,7 @@ from deployments.contracts import (
     Refusal,
 )
 from deployments.image.decoding import Preprocessing
+from deployments.spans import Spans
 from deployments.telemetry import Metrics, exposition
 from serve_app.access.admission import Admission, Everyone, Unlimited
 from serve_app.faq_gateway import FaqGateway
@@ -115,6 +116,7 @@ class Application:
         image: ImageSettings | None = None,
         image_missing: str | None = None,
         admission: Admission | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self.faq = FakeFaq()
         self.image = FakeImage()
@@ -130,9 +132,9 @@ class Application:
         )
         self.readiness.show(self.metrics)
         self.pictures = ImageGateway(
-            self.image, PREPROCESSING, image or ImageSettings(), self.metrics
+            self.image, PREPROCESSING, image or ImageSettings(), self.metrics, spans=spans
         )
-        self.gateway = FaqGateway(self.faq, faq or FaqSettings(), self.metrics.model("faq"))
+        self.gateway = FaqGateway(self.faq, faq or FaqSettings(), self.metrics.model("faq"), spans)
         self.face: HttpFace = http_face(
             faq=self.gateway,
             image=self.pictures if image_missing is None else None,
@@ -142,6 +144,7 @@ class Application:
             settings=http or HttpSettings(),
             metrics=self.metrics,
             log=RequestLog(self.log_file, max_bytes=1 << 20, files=2),
+            spans=spans,
         )
 
     async def _scrape(self) -> bytes:

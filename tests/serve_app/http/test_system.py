@@ -201,8 +201,7 @@ async def test_metrics_say_who_was_refused_and_which_version_answered(
     await client.get("/nothing")
     text = (await client.get("/metrics")).text
     counted = {
-        (sample.name, *(sample.labels.get(name) for name in ("model", "version", "code", "caller")))
-        + (sample.value,)
+        (sample.name, *map(sample.labels.get, ("model", "version", "code", "caller")), sample.value)
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }

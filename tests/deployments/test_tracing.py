@@ -1,0 +1,28 @@
+"""Tracing that is off loads nothing, and its steps are one object that does nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from deployments.tracing import NOTHING, step
+
+ROOT = Path(__file__).parents[2]
+MODULES = ("serve_app.application", "deployments.faq.deployment", "deployments.image.scorer")
+
+
+def test_tracing_that_is_off_imports_no_opentelemetry_of_ours() -> None:
+    program = (
+        f"import sys, {', '.join(MODULES)}; "
+        "print([name for name in sys.modules if name.startswith('opentelemetry.exporter.otlp')"
+        " or name.startswith('opentelemetry.sdk.trace') or name == 'deployments.spans'])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_a_step_of_nothing_is_the_same_object_every_time() -> None:
+    assert step(None, "decode") is NOTHING
+    with step(None, "decode"), step(None, "decode"):
+        pass
