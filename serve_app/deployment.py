@@ -9,6 +9,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.registry import ModelVersion
 from deployments.telemetry import Metrics, Report
 from serve_app.access.admission import Admission, Everyone, Unlimited
+from serve_app.capture import Capture
 from serve_app.edge import straight_way
 from serve_app.faq_gateway import FaqGateway
 from serve_app.handles import ClassifierHandle, RankerHandle
@@ -77,6 +78,7 @@ class RouterDeployment:
             metrics=self._metrics,
             log=RequestLog(self._settings.log_file, max_bytes=log.max_bytes, files=log.files),
             spans=self._spans,
+            capture=Capture.of(self._settings.capture, self._settings.capture_file),
         )
         straight_way.application = face
         return face

@@ -14,6 +14,7 @@ from deployments.telemetry import Metrics
 from deployments.tracing import step
 from serve_app.access.admission import Admission
 from serve_app.access.caller import Scope as Needed
+from serve_app.capture import Capture
 from serve_app.faq_gateway import FaqGateway
 from serve_app.http.face import RECORD, HttpFace
 from serve_app.http.faq import FaqRoutes
@@ -41,10 +42,11 @@ def http_face(
     metrics: Metrics,
     log: RequestLog,
     spans: Spans | None = None,
+    capture: Capture | None = None,
 ) -> HttpFace:
     """The ASGI application around the two gateways."""
-    faqs = FaqRoutes(faq, readiness, settings)
-    images = ImageRoutes(image, readiness, admission, settings)
+    faqs = FaqRoutes(faq, readiness, settings, capture)
+    images = ImageRoutes(image, readiness, admission, settings, capture)
     system = SystemRoutes(readiness, scrape)
 
     def post(path: str, handler: Handler, needed: Needed) -> Route:
