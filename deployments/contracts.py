@@ -77,6 +77,7 @@ class Question(NamedTuple):
     """One question to rank: at most `top_k` matches of at least `min_probability`.
 
     `model`, where given, is the version whose answer is wanted, while replicas change over.
+    `trace` is the `traceparent` of the span that it belongs to, where that is sampled.
     """
 
     text: str
@@ -84,6 +85,7 @@ class Question(NamedTuple):
     min_probability: float = 0.0
     form: Form = Form.OBJECTS
     model: ModelIdentity | None = None
+    trace: str | None = None
 
 
 class EncodedRanking(NamedTuple):
@@ -106,11 +108,15 @@ class RankedBatch(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """One decoded picture: `pixels` is uint8 (height, width, 3), RGB."""
+    """One decoded picture: `pixels` is uint8 (height, width, 3), RGB.
+
+    `trace` is the `traceparent` of the span that it belongs to, where that is sampled.
+    """
 
     pixels: Any
     top_k: int
     form: Form = Form.OBJECTS
+    trace: str | None = None
 
 
 class EncodedPrediction(NamedTuple):

@@ -35,18 +35,21 @@ def build(settings: Settings, models: Models) -> Application:
     """Binds the deployments that the registered models allow."""
     registry = registry_of(settings)
     faq, image = settings.faq, settings.image
+    tracing = settings.tracing.options
     ranker = serve.deployment(
         name=FAQ_RANKER,
         **_options(
             faq, faq.num_cpus, faq.calls_per_replica, _policy(QuestionsPolicy, faq.target_questions)
         ),
-    )(FaqRankerDeployment).bind(models.faq, registry, following(settings), settings.http.is_local)
+    )(FaqRankerDeployment).bind(
+        models.faq, registry, following(settings), settings.http.is_local, tracing
+    )
     classifier = None
     if isinstance(models.image, ModelVersion):
         classifier = serve.deployment(
             name=IMAGE_CLASSIFIER,
             **_options(image, image_cpus(settings), image.target_images, num_gpus=_gpus(image)),
-        )(ImageClassifierDeployment).bind(models.image, registry, image, settings.tuning)
+        )(ImageClassifierDeployment).bind(models.image, registry, image, settings.tuning, tracing)
     target = settings.router.target_requests
     router = serve.deployment(
         name=ROUTER,

@@ -11,6 +11,7 @@ from deployments.telemetry import Metrics, Report
 from serve_app.access.admission import Admission, Unlimited
 from serve_app.access.identification import identification
 from serve_app.binding import bound_host
+from serve_app.capture import Capture
 from serve_app.edge import straight_way
 from serve_app.faq_gateway import FaqGateway
 from serve_app.handles import ClassifierHandle, RankerHandle
@@ -44,15 +45,22 @@ class RouterDeployment:
         self._admission = Admission(identification(settings, bound_host()), Unlimited())
         self._replica = context.replica_id.unique_id
         self._metrics = Metrics()
+        tracing = settings.tracing.options
+        self._spans = tracing.spans(ROUTER, self._replica) if tracing else None
         self._readiness = Readiness({"faq": _status(models.faq), "image": _status(models.image)})
+        self._readiness.show(self._metrics)
         self._handle = RankerHandle(ranker, self._replica)
         self._ranker = RankerCalls(self._handle, self._handle.addresses, self._replica)
-        self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"))
+        self._faq = FaqGateway(self._ranker, settings.faq, self._metrics.model("faq"), self._spans)
         self._image: ImageGateway | None = None
         if classifier is not None and isinstance(models.image, ModelVersion):
             self._classifier = ClassifierHandle(classifier)
             self._image = ImageGateway(
-                self._classifier, preprocessing_of(models.image), settings.image, self._metrics
+                self._classifier,
+                preprocessing_of(models.image),
+                settings.image,
+                self._metrics,
+                spans=self._spans,
             )
         own = serve.get_deployment_handle(ROUTER, context.app_name)
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
@@ -73,9 +81,16 @@ class RouterDeployment:
             auth=self._settings.auth,
             metrics=self._metrics,
             log=RequestLog(self._settings.log_file, max_bytes=log.max_bytes, files=log.files),
+            spans=self._spans,
+            capture=Capture.of(self._settings.capture, self._settings.capture_file),
         )
         straight_way.application = face
         return face
+
+    def __del__(self) -> None:
+        """Ray Serve calls it when the replica ends: what was traced last is sent."""
+        if self._spans is not None:
+            self._spans.close()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Requests in flight that Ray Serve does not see, for `RequestsPolicy`."""
@@ -86,6 +101,7 @@ class RouterDeployment:
         return self._metrics.report(ROUTER, self._replica)
 
     async def _on_replicas(self, key: str, replicas: int) -> None:
+        self._metrics.set_ready_replicas(key, replicas)
         if key == "faq":
             self._faq.set_replicas(replicas)
             if replicas != self._ranker.connected:

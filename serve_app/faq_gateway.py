@@ -4,10 +4,13 @@ A call to another process costs many times what one question costs, so the quest
 while a call is in flight leave together in the next one. An idle service adds no wait.
 """
 
+from __future__ import annotations
+
 import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from deployments.batching import Batcher, BatchStats, Outcome, QueueFull
 from deployments.batching import DeadlinePassed as BatchDeadlinePassed
@@ -16,6 +19,9 @@ from deployments.telemetry import ModelMetrics
 from serve_app.backends import FaqBackend
 from serve_app.errors import DeadlinePassed, ModelLoading, Overloaded
 from serve_app.settings import FaqSettings
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 MESSAGE_BYTES = 2 * 1024 * 1024
 """What one message between deployments may weigh: half of Ray Serve's smallest limit (4 MiB)."""
@@ -50,13 +56,21 @@ class _Reply:
 class FaqGateway:
     """Submits questions to the ranker in gathered calls."""
 
-    def __init__(self, backend: FaqBackend, settings: FaqSettings, metrics: ModelMetrics):
+    def __init__(
+        self,
+        backend: FaqBackend,
+        settings: FaqSettings,
+        metrics: ModelMetrics,
+        spans: Spans | None = None,
+    ):
         self._backend = backend
+        self._spans = spans
         self._calls_per_replica = settings.calls_per_replica
         self._replicas = 1
         self._match_bytes = UNKNOWN_MATCH_BYTES
         self._metrics = metrics
         metrics.waiting.set_function(lambda: self._batcher.waiting)
+        metrics.largest.set(settings.max_batch_size)
         self._batcher: Batcher[Question, _Reply] = Batcher(
             self._call,
             max_batch_size=settings.max_batch_size,
@@ -85,8 +99,13 @@ class FaqGateway:
             DeadlinePassed: not ranked in time.
             ScoringError: the ranker cannot answer.
         """
+        ranked = await self._rank(question, deadline)
+        self._metrics.answers.observe(ranked.model.version)
+        return ranked
+
+    async def _rank(self, question: Question, deadline: float) -> Ranked:
         try:
-            outcome = await self._batcher.submit(question, deadline=deadline)
+            outcome = await self._outcome(question, deadline)
         except QueueFull as error:
             raise Overloaded(
                 "too many questions are waiting", retry_after_s=math.ceil(error.retry_after_s)
@@ -94,6 +113,13 @@ class FaqGateway:
         except BatchDeadlinePassed:
             raise DeadlinePassed("the question was not ranked in time") from None
         return _ranked(outcome)
+
+    async def _outcome(self, question: Question, deadline: float) -> Outcome[_Reply]:
+        if self._spans is None:
+            return await self._batcher.submit(question, deadline=deadline)
+        trace = self._spans.current()
+        submitted = self._batcher.submit(question._replace(trace=trace), deadline=deadline)
+        return await self._spans.queued(submitted, trace)
 
     async def rank_many(self, questions: Sequence[Question], deadline: float) -> list[Ranked]:
         """Ranks all with one version, or fails as one: the first error, once all have ended.
@@ -115,10 +141,12 @@ class FaqGateway:
                 ranked[index] = item
             # What was wanted may be gone by now; what answered last is there.
             newest = ranked[others[-1]].model
+        if newest is not None:
+            self._metrics.answers.observe(newest.version, len(ranked))
         return ranked
 
     async def _rank_all(self, questions: Sequence[Question], deadline: float) -> list[Ranked]:
-        tasks = [asyncio.ensure_future(self.rank(question, deadline)) for question in questions]
+        tasks = [asyncio.ensure_future(self._rank(question, deadline)) for question in questions]
         try:
             return await asyncio.gather(*tasks)
         except BaseException:
@@ -129,6 +157,13 @@ class FaqGateway:
             raise
 
     async def _call(self, questions: list[Question]) -> Sequence[_Reply | Exception]:
+        if self._spans is None:
+            return await self._replies(questions)
+        with self._spans.batch([question.trace for question in questions]) as trace:
+            # From here on they belong to the batch, which the links tie to them.
+            return await self._replies([item._replace(trace=trace) for item in questions])
+
+    async def _replies(self, questions: list[Question]) -> Sequence[_Reply | Exception]:
         held = self._batcher.waiting + self._batcher.running
         batch = await self._backend.rank(questions, held / self._replicas)
         self._match_bytes = batch.largest_match_bytes

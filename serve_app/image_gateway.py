@@ -4,6 +4,8 @@ A picture that cannot be decoded ends here and never joins a batch. What travels
 (height, width, 3) of the size that the model's transforms ask for.
 """
 
+from __future__ import annotations
+
 import asyncio
 import math
 import time
@@ -11,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from deployments.contracts import EncodedPrediction, Form, ModelIdentity, Picture, Refusal
 from deployments.image.decoding import ImageError, ImageLimits, Preprocessing, decode
 from deployments.telemetry import Metrics
+from deployments.tracing import step
 from serve_app.backends import ImageBackend
 from serve_app.errors import (
     IMAGE_ERRORS,
@@ -31,6 +34,9 @@ from serve_app.errors import (
 from serve_app.faq_gateway import MESSAGE_BYTES
 from serve_app.settings import ImageSettings
 from serve_app.slots import Slots
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 UNKNOWN_BATCH = 4
 """Pictures of a full batch until a replica has said it, and where no setting does."""
@@ -61,11 +67,14 @@ class ImageGateway:
         settings: ImageSettings,
         metrics: Metrics,
         decode: Decode = decode,
+        spans: Spans | None = None,
     ):
+        self._spans = spans
         self._backend = backend
         self._preprocessing = preprocessing
         self._decode = decode
         self._metrics = metrics
+        self._answers = metrics.answers("image")
         self._limits = ImageLimits(settings.max_pixels, settings.max_aspect_ratio)
         self._scale_jpeg = settings.jpeg == "scaled"
         largest = settings.max_batch_size or UNKNOWN_BATCH
@@ -132,8 +141,9 @@ class ImageGateway:
         self, files: Sequence[bytes], top_k: int, deadline: float, form: Form
     ) -> list[Classified | ScoringError]:
         decoded = await asyncio.gather(*(self._decoded(file, deadline) for file in files))
+        trace = None if self._spans is None else self._spans.current()
         pictures = [
-            (Picture(item[0], top_k, form), item[1])
+            (Picture(item[0], top_k, form, trace), item[1])
             for item in decoded
             if not isinstance(item, ScoringError)
         ]
@@ -152,16 +162,17 @@ class ImageGateway:
         if deadline <= loop.time():
             return DeadlinePassed(LATE)
         try:
-            async with asyncio.timeout_at(deadline):
-                # Cancelled by the deadline or the caller, a file that waits for a thread gets none.
-                pixels = await loop.run_in_executor(
-                    self._threads,
-                    self._decode,
-                    file,
-                    self._preprocessing,
-                    self._limits,
-                    self._scale_jpeg,
-                )
+            with step(self._spans, "decode"):
+                async with asyncio.timeout_at(deadline):
+                    # Cancelled by the deadline or the caller, a file that waits gets no thread.
+                    pixels = await loop.run_in_executor(
+                        self._threads,
+                        self._decode,
+                        file,
+                        self._preprocessing,
+                        self._limits,
+                        self._scale_jpeg,
+                    )
         except ImageError as error:
             return IMAGE_ERRORS[error.code](str(error))
         except TimeoutError:
@@ -189,6 +200,7 @@ class ImageGateway:
         ]
         for result in results:
             if isinstance(result, Classified):
+                self._answers.observe(result.model.version)
                 self._slots.note_seconds((result.queue_ms + result.inference_ms) / 1000)
         return results
 

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from deployments.contracts import EngineStatus, ModelIdentity, RefusedVersion, VersionStatus
+from deployments.telemetry import Metrics
 from serve_app.errors import ModelLoading, ModelUnavailable
 
 LOADING_RETRY_S = 5
@@ -54,6 +56,12 @@ class Readiness:
         if status.identity is not None:
             self._models[key] = replace(status, state=state, reason=reason)
 
+    def show(self, metrics: Metrics) -> None:
+        """Lets a scrape see which of the deployed models can answer."""
+        for key, status in self._models.items():
+            if status.identity is not None:
+                metrics.watch_readiness(key, partial(self._can_answer, key))
+
     def set_versions(self, key: str, replicas: Sequence[VersionStatus]) -> None:
         """Notes what the replicas serve: the version of most, and one that was refused."""
         if replicas:
@@ -74,6 +82,9 @@ class Readiness:
     def all(self) -> list[ModelStatus]:
         """Every model's status."""
         return list(self._models.values())
+
+    def _can_answer(self, key: str) -> bool:
+        return self._models[key].can_answer
 
     @property
     def is_loading(self) -> bool:

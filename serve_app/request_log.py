@@ -17,12 +17,16 @@ CHECK_EVERY = 256
 
 
 class RequestLog:
-    """Appends records to `path`, keeping `files` rotated ones of about `max_bytes`."""
+    """Appends records to `path`, keeping `files` rotated ones of about `max_bytes`.
 
-    def __init__(self, path: Path, *, max_bytes: int, files: int):
+    `mode` is what a new file permits, less what the process's mask takes away.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, files: int, mode: int = 0o640):
         self._path = path
         self._max_bytes = max_bytes
         self._files = files
+        self._mode = mode
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = self._open()
         self._lines = 0
@@ -39,7 +43,8 @@ class RequestLog:
         os.close(self._descriptor)
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(self._path, flags, self._mode)
 
     def _follow(self) -> None:
         if os.fstat(self._descriptor).st_size >= self._max_bytes:

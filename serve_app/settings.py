@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from deployments.tracing import TracingOptions
 from serve_app.access.loopback import is_loopback, is_trustworthy
 
 KIB = 1024
@@ -276,6 +277,11 @@ class TracingSettings(Section):
     sample_ratio: float = Field(
         0.1, ge=0, le=1, description="share of the requests traced that come without a decision"
     )
+
+    @property
+    def options(self) -> TracingOptions | None:
+        """What a replica needs to know; None where nothing is traced."""
+        return TracingOptions(self.endpoint, self.sample_ratio) if self.endpoint else None
 
 
 class CaptureSettings(Section):

@@ -14,6 +14,7 @@ from deployments.faq.load import METRIC, QuestionLoad
 from deployments.faq.served import Following, ServedModel
 from deployments.registry import ModelVersion, Registry
 from deployments.telemetry import Metrics, Report
+from deployments.tracing import TracingOptions
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,10 +31,12 @@ class FaqRankerDeployment:
         registry: Registry,
         following: Following | None,
         is_local: bool,
+        tracing: TracingOptions | None = None,
     ):
         _log_to_the_replicas_file()
         self._replica = serve.get_replica_context().replica_id.unique_id
         self._metrics = Metrics()
+        self._spans = tracing.spans("FaqRanker", self._replica) if tracing else None
         self._model = ServedModel(registry, version, following, self._metrics)
         self._watch = asyncio.get_running_loop().create_task(self._model.watch())
         self._load = QuestionLoad()
@@ -45,7 +48,12 @@ class FaqRankerDeployment:
     ) -> RankedBatch:
         """Ranks the questions of one call, on the loop: it is all CPU, and a thread costs a hop."""
         self._load.report(router, held_per_replica)
-        return self._model.rank(questions)
+        return self._rank(questions)
+
+    def __del__(self) -> None:
+        """Ray Serve calls it when the replica ends."""
+        if self._spans is not None:
+            self._spans.close()
 
     async def address(self) -> Address:
         """Where routers connect; listens from the first time that one asks."""
@@ -72,7 +80,14 @@ class FaqRankerDeployment:
     def _answer(self, frame: bytes) -> bytes:
         call = wire.decode_call(frame)
         self._load.report(call.router, call.held_per_replica)
-        return wire.encode(self._model.rank(call.questions))
+        return wire.encode(self._rank(call.questions))
+
+    def _rank(self, questions: Sequence[Question]) -> RankedBatch:
+        if self._spans is None:
+            return self._model.rank(questions)
+        # Whoever batched them gave all the batch's trace.
+        with self._spans.below("rank", questions[0].trace if questions else None):
+            return self._model.rank(questions)
 
 
 def _log_to_the_replicas_file() -> None:

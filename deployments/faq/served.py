@@ -145,7 +145,7 @@ class ServedModel:
     def _take(self, loaded: LoadedVersion) -> None:
         self._serving = loaded
         version = loaded.version
-        self._metrics.serve_version(MODEL, version.version)
+        self._metrics.serve_version(MODEL, version.version, version.registered_s)
         logger.info("%s version %s serves", version.name, version.version)
         if self._following is not None:
             self._following.accepted.put(version, self._following.alias)

@@ -15,6 +15,7 @@ from ray import serve
 from deployments.contracts import ClassifiedBatch, ClassifierStatus, Picture
 from deployments.registry import ModelVersion, Registry
 from deployments.telemetry import Report
+from deployments.tracing import TracingOptions
 
 
 class Options(Protocol):
@@ -32,12 +33,18 @@ class ImageClassifierDeployment:
     """One replica: ready when the digest is checked, the model loaded and batches measured."""
 
     def __init__(
-        self, version: ModelVersion, registry: Registry, options: Options, remembered: Path
+        self,
+        version: ModelVersion,
+        registry: Registry,
+        options: Options,
+        remembered: Path,
+        tracing: TracingOptions | None = None,
     ):
         from deployments.image.classifier import ImageClassifier
-        from deployments.image.scorer import ImageScorer
+        from deployments.image.scorer import MODEL, ImageScorer
 
         self._replica = serve.get_replica_context().replica_id.unique_id
+        self._spans = tracing.spans("ImageClassifier", self._replica) if tracing else None
         classifier = ImageClassifier.load(
             registry.fetch(version),
             device=options.device,
@@ -47,11 +54,19 @@ class ImageClassifierDeployment:
             max_batch_size=options.max_batch_size,
             remembered=remembered,
         )
-        self._scorer = ImageScorer(classifier, version.identity, max_queue=options.max_queue)
+        self._scorer = ImageScorer(
+            classifier, version.identity, max_queue=options.max_queue, spans=self._spans
+        )
+        self._scorer.metrics.serve_version(MODEL, version.version, version.registered_s)
 
     async def classify(self, pictures: Sequence[Picture], timeout_s: float) -> ClassifiedBatch:
         """Classifies the pictures of one call, in batches with those of other calls."""
         return await self._scorer.classify(pictures, timeout_s)
+
+    def __del__(self) -> None:
+        """Ray Serve calls it when the replica ends."""
+        if self._spans is not None:
+            self._spans.close()
 
     async def status(self) -> ClassifierStatus:
         """How this replica computes, and how many pictures it takes on at a time."""

@@ -1,5 +1,7 @@
 """Answers the Router's calls: batches pictures while the device works, encodes predictions."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import math
@@ -7,7 +9,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
@@ -25,6 +27,9 @@ from deployments.contracts import (
 from deployments.image.classifier import Prediction
 from deployments.image.engine import OutOfDeviceMemory, Pixels
 from deployments.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +81,18 @@ class ImageScorer:
     """One loaded version of the classifier, its queue and what it is called."""
 
     def __init__(
-        self, classifier: Classifier, identity: ModelIdentity, *, max_queue: int | None = None
+        self,
+        classifier: Classifier,
+        identity: ModelIdentity,
+        *,
+        max_queue: int | None = None,
+        spans: Spans | None = None,
     ):
         """`max_queue` is how many pictures are taken on beyond full batches; None: one batch."""
         self._classifier = classifier
         self._identity = identity
         self._max_queue = max_queue
+        self._spans = spans
         self._failed_passes = 0
         # As many threads as forward passes may overlap; the loop stays free.
         self._threads = ThreadPoolExecutor(
@@ -131,7 +142,7 @@ class ImageScorer:
         try:
             if self._batcher.waiting + self._batcher.running >= self.capacity:
                 raise QueueFull(self._batcher.retry_after_s)
-            outcome = await self._batcher.submit(picture, deadline=deadline)
+            outcome = await self._outcome(picture, deadline)
         except QueueFull as error:
             return Refusal("overloaded", math.ceil(error.retry_after_s))
         except DeadlinePassed:
@@ -144,9 +155,24 @@ class ImageScorer:
             return Refusal("failed")
         return _encoded(outcome)
 
+    async def _outcome(self, picture: Picture, deadline: float) -> Outcome[bytes]:
+        submitted = self._batcher.submit(picture, deadline=deadline)
+        if self._spans is None:
+            return await submitted
+        return await self._spans.queued(submitted, picture.trace)
+
     async def _run(self, pictures: list[Picture]) -> Sequence[bytes | Exception]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._forward, pictures)
+        if self._spans is None:
+            return await loop.run_in_executor(self._threads, self._forward, pictures)
+        with self._spans.batch([picture.trace for picture in pictures]) as trace:
+            return await loop.run_in_executor(self._threads, self._traced, pictures, trace)
+
+    def _traced(self, pictures: list[Picture], trace: str | None) -> list[bytes | Exception]:
+        if self._spans is None:
+            return self._forward(pictures)
+        with self._spans.below("forward", trace):
+            return self._forward(pictures)
 
     def check_health(self) -> None:
         """Raises DeviceBroken when the replica should be replaced."""

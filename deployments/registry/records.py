@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deployments.contracts import ModelIdentity
@@ -28,7 +28,10 @@ ALIAS_TAG = "alias."
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One registered version; `digest` is `sha256:...` of its folder, `source` the folder's URI."""
+    """One registered version; `digest` is `sha256:...` of its folder, `source` the folder's URI.
+
+    `registered_s` is when it was registered (Unix time); None where an older release wrote it down.
+    """
 
     name: str
     version: str
@@ -38,6 +41,7 @@ class ModelVersion:
     metrics: Mapping[str, float]
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
+    registered_s: float | None = field(default=None, compare=False)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -178,6 +182,7 @@ def model_version(client: MlflowClient, record: Record, alias: str | None) -> Mo
         metrics=dict(data.metrics),
         parameters=dict(data.params),
         tags={tag: value for tag, value in record.tags.items() if not is_reserved(tag)},
+        registered_s=record.creation_timestamp / 1000 if record.creation_timestamp else None,
     )
 
 

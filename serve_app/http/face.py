@@ -3,11 +3,13 @@
 Every request ends here exactly once, whatever happens below: one answer, one line in the log.
 """
 
+from __future__ import annotations
+
 import logging
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -30,6 +32,9 @@ from serve_app.http.cors import PREFLIGHT
 from serve_app.http.heads import check_head
 from serve_app.request_log import RequestLog
 from serve_app.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from deployments.spans import RequestSpan, Spans
 
 logger = logging.getLogger(__name__)
 
@@ -89,12 +94,20 @@ class RequestRecord:
 class HttpFace:
     """Wraps the routes; an ASGI application."""
 
-    def __init__(self, router: Router, settings: HttpSettings, metrics: Metrics, log: RequestLog):
+    def __init__(
+        self,
+        router: Router,
+        settings: HttpSettings,
+        metrics: Metrics,
+        log: RequestLog,
+        spans: Spans | None = None,
+    ):
         self.router = router
         self._limit_bytes = settings.header_limit_bytes
         self._headers = AnswerHeaders(settings)
         self._metrics = metrics
         self._log = log
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (or the lifespan protocol)."""
@@ -104,6 +117,7 @@ class HttpFace:
         scope["app"] = self  # with it, Starlette's router raises what it would answer in plain text
         exchange = _Exchange(scope, send, self._headers)
         record = exchange.record
+        span = None if self._spans is None else self._spans.request(scope["headers"])
         try:
             check_head(scope, self._limit_bytes)
             if self._headers.is_preflight(scope):
@@ -121,12 +135,17 @@ class HttpFace:
             await exchange.fail(InternalError("an unexpected error; quote the request id"))
         finally:
             self._finish(record)
+            if span is not None:
+                _end(span, record)
 
     def _finish(self, record: RequestRecord) -> None:
         # Status 0: the task was cancelled before an answer, because the client left.
         record.status = record.status or CLIENT_CLOSED
         total_ms = record.elapsed_ms()
         self._metrics.observe_request(record.route, record.status, total_ms / 1000)
+        if record.code is not None:
+            caller = None if record.caller is None else record.caller.id
+            self._metrics.observe_refusal(record.code, caller)
         if record.route not in QUIET_ROUTES or record.status >= 400:
             self._log.write(record.line(total_ms))
 
@@ -169,6 +188,16 @@ class _Exchange:
         headers += [(name.encode(), value.encode()) for name, value in error.headers().items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _end(span: RequestSpan, record: RequestRecord) -> None:
+    span.end(
+        method=record.method,
+        route=record.route,
+        status=record.status,
+        code=record.code,
+        request_id=record.request_id,
+    )
 
 
 def _request_id(scope: Scope) -> str:

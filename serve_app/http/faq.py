@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.contracts import Form, Question
+from serve_app.capture import Capture
 from serve_app.errors import BodyTooLarge
 from serve_app.faq_gateway import FaqGateway, Ranked
 from serve_app.http.answers import json_answer, model_json, record_of
@@ -25,8 +26,15 @@ SCORE_TOP_K = 1000
 class FaqRoutes:
     """`/v1/faq/rank` and `/faq/score`."""
 
-    def __init__(self, gateway: FaqGateway, readiness: Readiness, settings: HttpSettings):
+    def __init__(
+        self,
+        gateway: FaqGateway,
+        readiness: Readiness,
+        settings: HttpSettings,
+        capture: Capture | None = None,
+    ):
         self._gateway = gateway
+        self._capture = capture
         self._readiness = readiness
         self._settings = settings
 
@@ -47,6 +55,8 @@ class FaqRoutes:
         self._readiness.require("faq")
         question = Question(asked.question, asked.top_k, asked.min_probability)
         ranked = await self._gateway.rank(question, deadline)
+        if self._capture is not None:
+            self._capture.questions(record, [question.text], [ranked])
         timing = _note(record, [ranked])
         return json_answer(
             {**_ranking(ranked), "model": model_json(ranked.model), "timing": timing}
@@ -64,6 +74,8 @@ class FaqRoutes:
         self._readiness.require("faq")
         question = Question(text, SCORE_TOP_K, form=Form.TRIPLES)
         ranked = await self._gateway.rank(question, deadline)
+        if self._capture is not None:
+            self._capture.questions(record, [text], [ranked])
         _note(record, [ranked])
         return Response(ranked.ranking.matches, media_type="application/json")
 
@@ -75,6 +87,8 @@ class FaqRoutes:
             Question(text, asked.top_k, asked.min_probability) for text in asked.questions or ()
         ]
         ranked = await self._gateway.rank_many(questions, deadline)
+        if self._capture is not None:
+            self._capture.questions(record, [question.text for question in questions], ranked)
         timing = _note(record, ranked)
         results = [_ranking(item) for item in ranked]
         return json_answer(

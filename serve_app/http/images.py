@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from deployments.contracts import Form
 from serve_app.access.admission import Admission
+from serve_app.capture import Capture
 from serve_app.errors import (
     BodyTooLarge,
     ContradictoryFields,
@@ -56,7 +57,9 @@ class ImageRoutes:
         readiness: Readiness,
         admission: Admission,
         settings: HttpSettings,
+        capture: Capture | None = None,
     ):
+        self._capture = capture
         self._gateway = gateway
         self._readiness = readiness
         self._admission = admission
@@ -135,12 +138,15 @@ class ImageRoutes:
         limit_bytes = self._settings.image_limit_bytes
         small = [data for data in files if len(data) <= limit_bytes]
         scored = iter(await work.gateway.classify(small, top_k, work.deadline, form))
-        return [
+        results = [
             next(scored)
             if len(data) <= limit_bytes
             else BodyTooLarge(f"a picture may have {limit_bytes:,} bytes")
             for data in files
         ]
+        if self._capture is not None:
+            self._capture.pictures(work.record, files, results)
+        return results
 
     def _ready_gateway(self) -> ImageGateway:
         """The gateway, where the model can answer and has room; else no body is read."""

@@ -1,6 +1,9 @@
 """The HTTP API's table of contents."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,8 +11,10 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from deployments.telemetry import Metrics
+from deployments.tracing import step
 from serve_app.access.admission import Admission
 from serve_app.access.caller import Scope as Needed
+from serve_app.capture import Capture
 from serve_app.faq_gateway import FaqGateway
 from serve_app.http.examples import Examples, ExamplesRoute
 from serve_app.http.face import RECORD, HttpFace
@@ -21,6 +26,9 @@ from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import Readiness
 from serve_app.request_log import RequestLog
 from serve_app.settings import Access, AuthSettings, HttpSettings
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -37,17 +45,19 @@ def http_face(
     auth: AuthSettings,
     metrics: Metrics,
     log: RequestLog,
+    spans: Spans | None = None,
+    capture: Capture | None = None,
 ) -> HttpFace:
     """The ASGI application around the two gateways."""
-    faqs = FaqRoutes(faq, readiness, settings)
-    images = ImageRoutes(image, readiness, admission, settings)
+    faqs = FaqRoutes(faq, readiness, settings, capture)
+    images = ImageRoutes(image, readiness, admission, settings, capture)
     system = SystemRoutes(readiness, scrape)
 
     def post(path: str, handler: Handler, needed: Needed) -> Route:
-        return _route(path, _Admitted(path, handler, needed, admission), "POST")
+        return _route(path, _Admitted(path, handler, needed, admission, spans), "POST")
 
     def get_admitted(path: str, handler: Handler, needed: Needed) -> Route:
-        return _route(path, _Admitted(path, handler, needed, admission), "GET")
+        return _route(path, _Admitted(path, handler, needed, admission, spans), "GET")
 
     def get(path: str, handler: Handler, access: Access = "open") -> list[Route]:
         """None where it is off."""
@@ -85,7 +95,7 @@ def http_face(
         *get("/docs/{file}", system.docs_file, settings.docs),
         *get_page(),
     ]
-    return HttpFace(Router(routes, redirect_slashes=False), settings, metrics, log)
+    return HttpFace(Router(routes, redirect_slashes=False), settings, metrics, log, spans)
 
 
 class _Endpoint:
@@ -102,16 +112,25 @@ class _Endpoint:
 class _Admitted(_Endpoint):
     """A handler that only callers with the scope reach; nothing is read of the others' bodies."""
 
-    def __init__(self, path: str, handler: Handler, needed: Needed, admission: Admission):
+    def __init__(
+        self,
+        path: str,
+        handler: Handler,
+        needed: Needed,
+        admission: Admission,
+        spans: Spans | None,
+    ):
         super().__init__(handler)
         self._path = path
         self._needed = needed
         self._admission = admission
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record = scope[RECORD]
         record.route = self._path
-        record.caller = await self._admission.admit(scope["headers"], self._needed)
+        with step(self._spans, "admission"):
+            record.caller = await self._admission.admit(scope["headers"], self._needed)
         await super().__call__(scope, receive, send)
 
 

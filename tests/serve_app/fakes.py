@@ -21,15 +21,23 @@ from deployments.contracts import (
     Refusal,
 )
 from deployments.image.decoding import Preprocessing
+from deployments.spans import Spans
 from deployments.telemetry import Metrics, exposition
 from serve_app.access.admission import Admission, Everyone, Unlimited
+from serve_app.capture import Capture
 from serve_app.faq_gateway import FaqGateway
 from serve_app.http.face import HttpFace
 from serve_app.http.routes import http_face
 from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import ModelStatus, Readiness, State
 from serve_app.request_log import RequestLog
-from serve_app.settings import AuthSettings, FaqSettings, HttpSettings, ImageSettings
+from serve_app.settings import (
+    AuthSettings,
+    CaptureSettings,
+    FaqSettings,
+    HttpSettings,
+    ImageSettings,
+)
 
 FAQ = ModelIdentity("faq", "3", "sha256:" + "a" * 64)
 IMAGE = ModelIdentity("resnet152", "1", "sha256:" + "b" * 64)
@@ -126,7 +134,10 @@ class Application:
         image_missing: str | None = None,
         admission: Admission | None = None,
         auth: AuthSettings | None = None,
+        spans: Spans | None = None,
+        capture: CaptureSettings | None = None,
     ) -> None:
+        self.capture_file = folder / "captured" / "payloads.jsonl"
         self.faq = FakeFaq()
         self.image = FakeImage()
         self.metrics = Metrics()
@@ -139,10 +150,11 @@ class Application:
                 "image": present if image_missing is None else missing,
             }
         )
+        self.readiness.show(self.metrics)
         self.pictures = ImageGateway(
-            self.image, PREPROCESSING, image or ImageSettings(), self.metrics
+            self.image, PREPROCESSING, image or ImageSettings(), self.metrics, spans=spans
         )
-        self.gateway = FaqGateway(self.faq, faq or FaqSettings(), self.metrics.model("faq"))
+        self.gateway = FaqGateway(self.faq, faq or FaqSettings(), self.metrics.model("faq"), spans)
         self.face: HttpFace = http_face(
             faq=self.gateway,
             examples=self.faq.examples,
@@ -154,6 +166,8 @@ class Application:
             auth=auth or AuthSettings(),
             metrics=self.metrics,
             log=RequestLog(self.log_file, max_bytes=1 << 20, files=2),
+            spans=spans,
+            capture=Capture.of(capture or CaptureSettings(), self.capture_file),
         )
 
     async def _scrape(self) -> bytes:

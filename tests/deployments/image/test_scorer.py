@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import orjson
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
 from deployments.contracts import EncodedPrediction, EngineStatus, ModelIdentity, Picture, Refusal
 from deployments.image.classifier import NotFinite, Prediction
 from deployments.image.engine import OutOfDeviceMemory, Pixels
 from deployments.image.scorer import MOST_FAILED_PASSES, NICENESS, DeviceBroken, ImageScorer
+from deployments.spans import Spans
+from deployments.tracing import TracingOptions
 
 IDENTITY = ModelIdentity("resnet152", "1", "sha256:" + "b" * 64)
 LONG_S, SOON_S = 30.0, 0.05
@@ -250,3 +254,30 @@ async def test_work_whose_caller_left_never_reaches_the_device() -> None:
     classifier.gate.set()
     assert await running + await patient == [0, 3]
     assert classifier.forwards == [[0], [3]]
+
+
+def parented(number: int, span: int) -> Picture:
+    return picture(number)._replace(trace=f"00-{span:032x}-{span:016x}-01")
+
+
+async def test_a_batch_and_its_forward_pass_are_traced_for_every_picture() -> None:
+    exporter = InMemorySpanExporter()
+    options = TracingOptions("", 1.0)
+    spans = Spans.processed(SimpleSpanProcessor(exporter), options, "ImageClassifier", "one")
+    scorer = ImageScorer(FakeClassifier(), IDENTITY, spans=spans)
+    pictures = [parented(1, 1), picture(2), parented(3, 3), parented(4, 3)]
+    await scorer.classify(pictures, LONG_S)
+    named = {span.name: span for span in exporter.get_finished_spans()}
+    batch, forward = named["batch"], named["forward"]
+    assert [link.context.span_id for link in batch.links] == [1, 3]
+    assert batch.parent is not None
+    assert forward.parent is not None
+    assert (batch.parent.span_id, batch.context.trace_id) == (1, 1)
+    assert (forward.parent.span_id, forward.context.trace_id) == (batch.context.span_id, 1)
+    assert dict(batch.attributes or {}) == {"scoring.batch.size": 4}
+    queues = [span for span in exporter.get_finished_spans() if span.name == "queue"]
+    assert sorted(span.parent.span_id for span in queues if span.parent) == [1, 3, 3]
+    assert all((span.end_time or 0) >= (span.start_time or 0) for span in queues)
+    exporter.clear()
+    await scorer.classify([picture(1)], LONG_S)
+    assert not exporter.get_finished_spans()

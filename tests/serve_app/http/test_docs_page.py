@@ -40,7 +40,9 @@ def test_the_documentation_works_under_its_policy(url: str) -> None:
         page.goto(f"{url}/docs")
         try:
             page.wait_for_selector(".opblock", timeout=8_000)
-        except Exception: print(said, page.content()[:1500]); raise
+        except Exception:
+            print(said, page.content()[:1500])
+            raise
         page.click("#operations-system-get_healthz, .opblock-summary-path[data-path='/healthz']")
         page.click(".try-out__btn")
         page.click(".execute")

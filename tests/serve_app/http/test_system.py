@@ -192,3 +192,24 @@ def test_every_error_has_its_own_code_and_a_status() -> None:
     codes = [error.code for error in errors]
     assert len(set(codes)) == len(codes)
     assert all(400 <= error.status < 600 and error.title for error in errors)
+
+
+async def test_metrics_say_who_was_refused_and_which_version_answered(
+    client: httpx.AsyncClient,
+) -> None:
+    for body in ({"question": "q"}, {"questions": ["a", "b"]}, {"question": ""}):
+        await client.post("/v1/faq/rank", json=body)
+    await client.get("/nothing")
+    text = (await client.get("/metrics")).text
+    counted = {
+        (sample.name, *map(sample.labels.get, ("model", "version", "code", "caller")), sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert {
+        ("scoring_answers_total", "faq", "3", None, None, 3.0),
+        ("scoring_refusals_total", None, None, "question_empty", "local", 1.0),
+        ("scoring_refusals_total", None, None, "not_found", "none", 1.0),
+        ("scoring_model_ready", "image", None, None, None, 1.0),
+        ("scoring_largest_batch", "faq", None, None, None, 64.0),
+    } <= counted
