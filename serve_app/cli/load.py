@@ -36,6 +36,8 @@ from serve_app.settings import Settings
 CONNECTIONS = 16
 STEPS = 5
 SECONDS = 10.0
+_OBJECTIVES = HELP.replace("%", "%%")
+"""As argparse prints it."""
 BUSY = 0.9
 """Share of one core above which the generator itself may be what is measured."""
 TICK_S = 0.25
@@ -69,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TEXT",
-        help=f"such as 'p99<50ms'; may be repeated; exit status 1 where one is missed ({HELP})",
+        help=f"such as 'p99<50ms'; may be repeated; exit status 1 where one is missed "
+        f"({_OBJECTIVES})",
     )
     add("--json", type=_writable, dest="json_file", metavar="FILE", help="write all figures")
     add("--plot", type=_plot_file, metavar="FILE", help=f"draw them ({', '.join(FORMATS)})")
@@ -140,15 +143,16 @@ class _Run:
 
         events.add_signal_handler(signal.SIGINT, stop)
         started = time.perf_counter()
+        total_s = self._planned.seconds
         with tqdm(
-            total=round(self._planned.seconds, 1),
+            total=round(total_s, 1),
             unit="s",
             bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} s {postfix}",
             leave=False,
         ) as bar:
             while True:
                 await asyncio.sleep(TICK_S)
-                bar.n = min(bar.total, time.perf_counter() - started)
+                bar.n = min(total_s, time.perf_counter() - started)
                 answered, refused, errors = self._record.counts
                 bar.set_postfix_str(
                     f"answered {answered:,}, p99 {self._record.latest_ms():.1f} ms, "
@@ -269,7 +273,6 @@ def _objective(text: str) -> Objective:
     try:
         return parse_objective(text)
     except ValueError as error:
-        # argparse formats the message with %.
         raise argparse.ArgumentTypeError(str(error)) from error
 
 

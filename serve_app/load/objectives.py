@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from serve_app.load.record import PERCENTILES, Figures
 
@@ -21,7 +20,7 @@ class Objective:
 
     text: str
     name: str
-    than: Literal["<", "<=", ">", ">="]
+    than: str
     bound: float
 
     def measured(self, figures: Figures) -> float | None:

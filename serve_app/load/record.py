@@ -103,7 +103,9 @@ class Record:
         """The figures of all steps together."""
         rows = self.rows()
         load = self.steps[0].load if len(self.steps) == 1 else None
-        return _figures(load, self._seconds(0, len(self._marks) - 1), rows, np.s_[:])
+        return _figures(
+            load, self._seconds(0, len(self._marks) - 1), rows, np.ones(len(rows.step), bool)
+        )
 
     def by_step(self) -> list[Figures]:
         """The figures of each step that was begun."""
@@ -126,9 +128,11 @@ class Record:
         return ERROR
 
 
-def _figures(load: float | None, seconds: float, rows: Rows, chosen: object) -> Figures:
-    outcome: npt.NDArray[np.uint8] = rows.outcome[chosen]  # type: ignore[index]
-    latency: npt.NDArray[np.float64] = rows.latency_s[chosen]  # type: ignore[index]
+def _figures(
+    load: float | None, seconds: float, rows: Rows, chosen: npt.NDArray[np.bool_]
+) -> Figures:
+    outcome: npt.NDArray[np.uint8] = rows.outcome[chosen]
+    latency: npt.NDArray[np.float64] = rows.latency_s[chosen]
     answered, refused, errors = (
         int(count) for count in np.bincount(outcome.astype(np.intp), minlength=3)
     )

@@ -34,4 +34,6 @@ async def _run(loop: Loop, beside: Beside | None) -> None:
         await loop.run()
     finally:
         neighbour.cancel()
-        await asyncio.gather(neighbour, return_exceptions=True)
+        await asyncio.wait([neighbour])
+    if not neighbour.cancelled():
+        neighbour.result()
