@@ -51,8 +51,9 @@ def parse_objective(text: str) -> Objective:
         raise ValueError(f"{text!r} is no objective such as 'p99<50ms': {HELP}")
     name, than, unit = match["name"], match["than"], match["unit"]
     number = float(match["number"])
-    if name in PERCENTILES and unit in LATENCY_UNITS:
-        return Objective(text.strip(), name, than, number * LATENCY_UNITS[unit])
-    if unit == ("/s" if name == "rate" else "%"):
+    if name in PERCENTILES:
+        if unit in LATENCY_UNITS:
+            return Objective(text.strip(), name, than, number * LATENCY_UNITS[unit])
+    elif unit == ("/s" if name == "rate" else "%"):
         return Objective(text.strip(), name, than, number)
     raise ValueError(f"{text!r}: {name} is not measured in {unit}: {HELP}")

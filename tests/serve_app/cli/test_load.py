@@ -90,7 +90,7 @@ def test_refusals_are_no_errors_but_alone_no_success(
     served: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served.application.faq.error = Overloaded("full", retry_after_s=1)
-    assert load(served, "--objective", "errors<=0%", "--connections", "2") == 1
+    assert load(served, "--objective", "errors<=0%", "--warm-up", "0") == 1
     output, errors = capsys.readouterr()
     assert "MISSED" not in output
     assert "nothing was answered" in errors
@@ -103,7 +103,7 @@ def test_a_service_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize(
     ("payloads", "reason"),
-    [("absent.tsv", "cannot be read"), ("empty.tsv", "no question"), (".", "questions.tsv")],
+    [("absent.tsv", "cannot be read"), ("empty.tsv", "no question"), (".", "not a table")],
 )
 def test_payloads_that_are_none(
     payloads: str, reason: str, served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]

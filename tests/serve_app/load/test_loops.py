@@ -107,9 +107,10 @@ def test_a_fault_beside_the_loop_is_not_hidden() -> None:
     async def broken(_loop: Loop) -> None:
         raise RuntimeError("beside")
 
-    with serving(answering(OK)) as port, pytest.raises(RuntimeError, match="beside"):
+    with serving(answering(OK)) as port:
         run = Run(port, [Step(1, 0.1)])
-        generate(lambda: ClosedLoop(run.traffic), broken)
+        with pytest.raises(RuntimeError, match="beside"):
+            generate(lambda: ClosedLoop(run.traffic), broken)
 
 
 def test_steps_without_an_arrival_begin_all_the_same() -> None:
