@@ -138,7 +138,11 @@ def test_values_that_mean_nothing(words: list[str]) -> None:
 def test_ctrl_c_ends_early_and_reports(served: Served) -> None:
     command = [sys.executable, "-m", "serve_app.cli", "load", "--url", served.url]
     with subprocess.Popen(
-        [*command, "--seconds", "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--seconds", "100"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
     ) as process:
         deadline = time.monotonic() + 60
         while served.paths.count("/v1/faq/rank") < 500 and time.monotonic() < deadline:

@@ -29,6 +29,7 @@ from serve_app.client import (
 from serve_app.errors import Overloaded as Refused
 from tests.serve_app.client.server import Served, behaving, free_port, png
 
+ROOT = Path(__file__).parents[3]
 Ask = Callable[..., Coroutine[Any, Any, Any]]
 
 
@@ -284,6 +285,6 @@ def test_importing_the_client_loads_no_service() -> None:
     heavy = ("ray", "numpy", "starlette", "torch", "sklearn", "PIL", "deployments")
     program = f"import sys, serve_app.client; print([n for n in {heavy!r} if n in sys.modules])"
     loaded = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert loaded.stdout.strip() == "[]"
