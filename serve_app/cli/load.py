@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, _settings: Settings) -> int:
     """Figures on standard output; 1 where an objective is missed or nothing was answered."""
-    key = os.environ.get(API_KEY)
+    key = os.environ.get(API_KEY) or None
     try:
         planned = _plan(options)
         _check(options.url, key)

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, _settings: Settings) -> int:
         fail("no question")
         return EXIT_USAGE
     try:
-        client = ScoringClient(options.url, key=os.environ.get(API_KEY))
+        client = ScoringClient(options.url, key=os.environ.get(API_KEY) or None)
     except ValueError as error:
         fail(error)
         return EXIT_USAGE
