@@ -1,28 +1,18 @@
-"""A load generator that takes little of the machine it measures.
+"""A closed loop (`serve_app.load`) whose answers are counted and checked."""
 
-Closed loop: each of N keep-alive connections sends its next request when the last is answered, or
-after the `Retry-After` of a refusal. Requests are built before the run, and nothing else
-happens between an answer and the next request but two clock readings.
-"""
-
-import asyncio
-import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import uvloop
 
-from benchmarks.wire import Answer, Connection
+from serve_app.load.closed_loop import ClosedLoop
+from serve_app.load.running import generate
+from serve_app.load.traffic import REFUSED, Exchange, Step, Target, Traffic, request_bytes
 
-CONNECT_ATTEMPTS = 10
-"""Connections refused or lost in a row, without an answer between, before one driver gives up."""
-REFUSED = 429
-REFUSED_PAUSE_S = 1.0
-"""Pause of a connection after a refusal that does not say how long."""
+__all__ = ["REFUSED", "Load", "LoadResult", "measure", "request_bytes"]
 
 
 @dataclass(frozen=True)
@@ -71,17 +61,16 @@ def measure(load: Load) -> LoadResult:
     """
     if not load.requests or load.connections < 1 or load.duration_s <= 0:
         raise ValueError("a load needs requests, connections and a duration")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(load))
-
-
-def request_bytes(path: str, body: bytes, content_type: str, host: str = "127.0.0.1") -> bytes:
-    """One POST as it goes over the wire."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n"
-        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    tally = _Tally(load)
+    steps = [Step(load.connections, load.duration_s)]
+    if load.warm_up_s > 0:
+        steps.insert(0, Step(load.connections, load.warm_up_s))
+    target = Target(load.host, load.port)
+    traffic = Traffic(
+        target, load.requests, steps, load.grace_s, tally.ended, tally.watch(len(steps))
     )
-    return head.encode("ascii") + body
+    generate(lambda: ClosedLoop(traffic))
+    return _result(tally)
 
 
 @dataclass
@@ -89,113 +78,46 @@ class _Tally:
     """What all connections of one run write to."""
 
     load: Load
-    indexes: Iterator[int]
     measuring: bool = False
-    over: bool = False
+    marks: list[tuple[float, float]] = field(default_factory=list)
+    """Clock and processor time at the start and at the end of the measured time."""
     latencies_s: list[float] = field(default_factory=list)
     samples: list[tuple[int, bytes]] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     answers: int = 0
     refused: int = 0
 
-    def answered(self, index: int, answer: Answer, latency_s: float) -> None:
+    def watch(self, steps: int) -> Callable[[int], None]:
+        """What notes the measured time: the last of the steps."""
+
+        def on_step(number: int) -> None:
+            self.measuring = number == steps - 1
+            if number >= steps - 1:
+                self.marks.append((time.perf_counter(), time.process_time()))
+
+        return on_step
+
+    def ended(self, exchange: Exchange, body: bytes) -> None:
+        if exchange.fault is not None:
+            self.errors[exchange.fault] += 1
+            return
         self.answers += 1
-        if answer.status == REFUSED:
+        if exchange.status == REFUSED:
             self.refused += self.measuring
             return
-        if answer.status != 200 or not answer.body:
-            kind = f"status {answer.status}" if answer.status != 200 else "empty body"
+        if exchange.status != 200 or not body:
+            kind = f"status {exchange.status}" if exchange.status != 200 else "empty body"
             self.errors[kind] += 1
             return
         if self.measuring:
-            self.latencies_s.append(latency_s)
+            self.latencies_s.append(exchange.latency_s)
         if self.answers % self.load.check_every == 0 or self.answers == 1:
-            self.samples.append((index, answer.body))
+            self.samples.append((exchange.index, body))
 
 
-class _Client:
-    """Keeps one connection busy until the run is over."""
-
-    def __init__(self, tally: _Tally, closed: asyncio.Future[None]) -> None:
-        self._tally = tally
-        self._closed = closed
-        self._index = 0
-        self._sent_at = 0.0
-
-    def send(self, connection: Connection) -> None:
-        if not connection.is_open:
-            return
-        if self._tally.over:
-            connection.close()
-            return
-        self._index = next(self._tally.indexes)
-        self._sent_at = time.perf_counter()
-        connection.send(self._tally.load.requests[self._index])
-
-    def answered(self, connection: Connection, answer: Answer) -> None:
-        self._tally.answered(self._index, answer, answer.at_s - self._sent_at)
-        if answer.status == REFUSED and not self._tally.over:
-            loop = asyncio.get_running_loop()
-            pause_s = float(answer.retry_after or REFUSED_PAUSE_S)
-            loop.call_later(pause_s, self.send, connection)
-        else:
-            self.send(connection)
-
-    def ended(self, _connection: Connection, fault: str | None) -> None:
-        if fault is not None:
-            self._tally.errors[fault] += 1
-        if not self._closed.done():
-            self._closed.set_result(None)
-
-
-async def _run(load: Load) -> LoadResult:
-    tally = _Tally(load, itertools.cycle(range(len(load.requests))))
-    drivers = [asyncio.create_task(_drive(tally)) for _ in range(load.connections)]
-    await asyncio.wait(drivers, timeout=load.warm_up_s)
-    tally.measuring = True
-    started, cpu = time.perf_counter(), time.process_time()
-    await asyncio.wait(drivers, timeout=load.duration_s)
-    tally.measuring = False
-    elapsed_s = time.perf_counter() - started
-    client_cpu = (time.process_time() - cpu) / elapsed_s
-    tally.over = True
-    finished, late = await asyncio.wait(drivers, timeout=load.grace_s)
-    for driver in late:
-        driver.cancel()
-    if late:
-        await asyncio.wait(late)
-    for driver in finished:
-        driver.result()  # an error of the generator's own must not pass for a quiet run
-    return _result(tally, elapsed_s, client_cpu)
-
-
-async def _drive(tally: _Tally) -> None:
-    """Keeps one connection open, reconnecting when the server closes it."""
-    fruitless = 0
-    while not tally.over and fruitless < CONNECT_ATTEMPTS:
-        before = tally.answers
-        try:
-            await _converse(tally)
-        except OSError as error:
-            tally.errors[f"no connection: {type(error).__name__}"] += 1
-        fruitless = fruitless + 1 if tally.answers == before else 0
-
-
-async def _converse(tally: _Tally) -> None:
-    """One connection from its start to its end."""
-    loop = asyncio.get_running_loop()
-    closed: asyncio.Future[None] = loop.create_future()
-    client = _Client(tally, closed)
-    connection = Connection(client.send, client.answered, client.ended)
-    try:
-        await loop.create_connection(lambda: connection, tally.load.host, tally.load.port)
-        await closed
-    except asyncio.CancelledError:
-        connection.abort("unanswered")
-        raise
-
-
-def _result(tally: _Tally, elapsed_s: float, client_cpu: float) -> LoadResult:
+def _result(tally: _Tally) -> LoadResult:
+    (started, cpu), (ended, cpu_end) = tally.marks
+    elapsed_s = ended - started
     errors = tally.errors.copy()
     wrong = sum(not tally.load.check(index, body) for index, body in tally.samples)
     if wrong:
@@ -210,6 +132,6 @@ def _result(tally: _Tally, elapsed_s: float, client_cpu: float) -> LoadResult:
         refused=tally.refused,
         errors=errors.total(),
         checked=len(tally.samples),
-        client_cpu=client_cpu,
+        client_cpu=(cpu_end - cpu) / elapsed_s,
         error_kinds=dict(errors),
     )

@@ -33,6 +33,11 @@ KEYS_COMMANDS = {
     "rotate": ("keys_rotate", "make a key that takes the place of another"),
     "revoke": ("keys_revoke", "remove a key"),
 }
+SERVICE_COMMANDS = {
+    "rank": ("rank", "ask a running service which FAQs a question asks"),
+    "classify": ("classify", "ask a running service what is in pictures"),
+    "load": ("load", "test a running service under load"),
+}
 """Module and meaning of each; a module has `add_arguments(parser)` and `run(options, settings)`.
 
 An option that is another way to write a setting appends `key=value` to `named`.
@@ -84,6 +89,8 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     _add(commands, "prepare", _prepare, "train, fetch and register what the settings ask for")
     _add(commands, "settings", _settings, "print every setting, its meaning and its source")
     _add(commands, "serve-config", _serve_config, "print a config file for `serve deploy`")
+    for name, (module, meaning) in SERVICE_COMMANDS.items():
+        _add(commands, name, _run(module), meaning, module if words[:1] == [name] else None)
     for group, (help_text, members) in _GROUPS.items():
         group_commands = commands.add_parser(group, help=help_text).add_subparsers(required=True)
         for name, (module, meaning) in members.items():

@@ -5,13 +5,14 @@ import errno
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from serve_app.cli.image_files import Outcome, failed, unreadable
+from serve_app.client.endpoint import checked
+from serve_app.client.retry_after import retry_after_s
 
 IN_FLIGHT = 16
 """Requests at a time: enough to fill the service's batches."""
@@ -38,12 +39,9 @@ class Service:
     ) -> None:
         """`key` is sent as a bearer token (RFC 6750). Raises ServiceError for a wrong address."""
         try:
-            parsed = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise ServiceError(f"{url!r} is no address: {error}") from error
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ServiceError(f"{url!r} is no address like http://127.0.0.1:8000")
-        self._url = f"{url.rstrip('/')}/v1/images/classify"
+            self._url = f"{checked(url)}/v1/images/classify"
+        except ValueError as error:
+            raise ServiceError(str(error)) from error
         self._top_k = top_k
         self._headers = {"content-type": "application/octet-stream"}
         if key:
@@ -134,18 +132,8 @@ def _wait_s(answer: httpx.Response) -> float | None:
     """How long to wait before the same is sent again; None where that would not help."""
     if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
         return None
-    wait_s = _retry_after_s(answer.headers.get("retry-after", ""))
+    wait_s = retry_after_s(answer.headers.get("retry-after", ""), datetime.now(UTC))
     return min(max(wait_s, SHORTEST_WAIT_S), LONGEST_WAIT_S)
-
-
-def _retry_after_s(text: str) -> float:
-    """Seconds or a date (RFC 9110, section 10.2.3); a second where it is neither."""
-    if text.isdecimal():
-        return float(text)
-    try:
-        return (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
-        return 1.0
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

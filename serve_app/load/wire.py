@@ -47,6 +47,8 @@ class Connection(asyncio.Protocol):
         self._is_made = False
         self._waiting = False
         self._fault: str | None = None
+        self.was_used = False
+        """Whether a request has been sent."""
 
     @property
     def is_open(self) -> bool:
@@ -56,6 +58,7 @@ class Connection(asyncio.Protocol):
     def send(self, request: bytes) -> None:
         """Sends the next request; the last one must have been answered."""
         self._waiting = True
+        self.was_used = True
         self._transport.write(request)
 
     def close(self) -> None:

@@ -1,0 +1,290 @@
+"""`scoring load`: a load test of a running service, with objectives."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tqdm import tqdm
+
+from serve_app.cli import EXIT_USAGE
+from serve_app.cli.image_files import find_pictures
+from serve_app.cli.messages import FAILED, fail, say
+from serve_app.cli.tables import render
+from serve_app.client import ScoringClient, ScoringServiceError
+from serve_app.client.endpoint import DEFAULT_URL
+from serve_app.configuration import API_KEY
+from serve_app.load import payloads, report
+from serve_app.load.closed_loop import ClosedLoop
+from serve_app.load.objectives import HELP, Objective, parse_objective
+from serve_app.load.open_loop import OpenLoop
+from serve_app.load.payloads import EXAMPLE_PICTURE, PATHS, NoPayload
+from serve_app.load.plan import Plan, plan
+from serve_app.load.plot import FORMATS, save_plot
+from serve_app.load.record import Record
+from serve_app.load.running import Loop, generate
+from serve_app.load.traffic import Target, Traffic, request_bytes
+from serve_app.settings import Settings
+
+CONNECTIONS = 16
+STEPS = 5
+SECONDS = 10.0
+_OBJECTIVES = HELP.replace("%", "%%")
+"""As argparse prints it."""
+BUSY = 0.9
+"""Share of one core above which the generator itself may be what is measured."""
+TICK_S = 0.25
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    add = parser.add_argument
+    add("--url", default=DEFAULT_URL, help=f"the service ({DEFAULT_URL}); the key in {API_KEY}")
+    add("--target", choices=tuple(PATHS), default="faq", help="what is asked (faq)")
+    add(
+        "--payloads",
+        type=Path,
+        metavar="PATH",
+        help="a table with a column Text or a corpus' folder; a picture or a folder of pictures "
+        "(the JavaScript corpus' test questions; examples/picture.png)",
+    )
+    loads = parser.add_mutually_exclusive_group()
+    one = loads.add_argument
+    one("--connections", type=_count, metavar="N", help=f"closed loop of N ({CONNECTIONS})")
+    one("--rate", type=_positive, metavar="R", help="open loop: Poisson arrivals, R a second")
+    one("--ramp", type=_rates, metavar="FROM:TO", help="open loop whose rate climbs in steps")
+    one("--ramp-connections", type=_counts, metavar="FROM:TO", help="closed loop that grows")
+    add("--steps", type=_count, default=STEPS, metavar="N", help=f"of a ramp ({STEPS})")
+    add("--seconds", type=_positive, default=SECONDS, help=f"for all steps ({SECONDS:g})")
+    add("--warm-up", type=_not_negative, default=1.0, metavar="S", help="seconds not counted (1)")
+    add("--timeout", type=_positive, default=30.0, metavar="S", help="for each answer (30)")
+    add(
+        "--objective",
+        type=_objective,
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help=f"such as 'p99<50ms'; may be repeated; exit status 1 where one is missed "
+        f"({_OBJECTIVES})",
+    )
+    add("--json", type=_writable, dest="json_file", metavar="FILE", help="write all figures")
+    add("--plot", type=_plot_file, metavar="FILE", help=f"draw them ({', '.join(FORMATS)})")
+    add("--seed", type=int, default=0, help="of the arrivals (0)")
+
+
+def run(options: argparse.Namespace, _settings: Settings) -> int:
+    """Figures on standard output; 1 where an objective is missed or nothing was answered."""
+    key = os.environ.get(API_KEY) or None
+    try:
+        planned = _plan(options)
+        _check(options.url, key)
+        requests = _requests(options, key)
+    except ValueError as error:
+        fail(error)
+        return EXIT_USAGE
+    except (NoPayload, ScoringServiceError) as error:
+        return fail(error)
+    record = Record(planned.steps, planned.warm_up_steps)
+    run_of = _Run(options, planned, record, requests)
+    run_of.go()
+    return _report(options, planned, record, run_of)
+
+
+class _Run:
+    """One run of a loop, with its progress, and Ctrl-C as its early end."""
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        planned: Plan,
+        record: Record,
+        requests: Sequence[bytes],
+    ) -> None:
+        self._planned = planned
+        self._record = record
+        self._seed = options.seed
+        self.interrupted = False
+        self.client_cpu = 0.0
+        self._traffic = Traffic(
+            target=_target(options.url),
+            requests=requests,
+            steps=planned.steps,
+            deadline_s=options.timeout,
+            on_end=record.note,
+            on_step=lambda number: record.begin(number, time.perf_counter()),
+        )
+
+    def go(self) -> None:
+        """Returns when every request has ended."""
+        cpu, started = time.process_time(), time.perf_counter()
+        generate(self._make, self._beside)
+        self.client_cpu = (time.process_time() - cpu) / (time.perf_counter() - started)
+
+    def _make(self) -> Loop:
+        if self._planned.kind == "closed":
+            return ClosedLoop(self._traffic)
+        return OpenLoop(self._traffic, self._seed)
+
+    async def _beside(self, loop: Loop) -> None:
+        """Shows how it goes. The first Ctrl-C ends the run, a second one the command."""
+        events = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self.interrupted = True
+            events.remove_signal_handler(signal.SIGINT)
+            loop.stop()
+
+        events.add_signal_handler(signal.SIGINT, stop)
+        started = time.perf_counter()
+        total_s = self._planned.seconds
+        with tqdm(
+            total=round(total_s, 1),
+            unit="s",
+            bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} s {postfix}",
+            leave=False,
+        ) as bar:
+            while True:
+                await asyncio.sleep(TICK_S)
+                bar.n = min(total_s, time.perf_counter() - started)
+                answered, refused, errors = self._record.counts
+                bar.set_postfix_str(
+                    f"answered {answered:,}, p99 {self._record.latest_ms():.1f} ms, "
+                    f"429 {refused:,}, errors {errors:,}"
+                )
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    times = {"seconds": options.seconds, "warm_up_s": options.warm_up}
+    if options.rate or options.ramp:
+        rates = options.ramp or (options.rate, options.rate)
+        return plan("open", rates, steps=options.steps, **times)
+    count = options.connections or CONNECTIONS
+    counts = options.ramp_connections or (count, count)
+    return plan("closed", counts, steps=options.steps, **times)
+
+
+def _check(url: str, key: str | None) -> None:
+    """A service that is not there is said once, and not for each request."""
+    with ScoringClient(url, key=key, timeout_s=10.0) as client:
+        client.ready()
+
+
+def _requests(options: argparse.Namespace, key: str | None) -> list[bytes]:
+    url = httpx.URL(options.url.rstrip("/"))
+    path = url.raw_path.decode("ascii").rstrip("/") + PATHS[options.target]
+    if options.target == "faq":
+        bodies, kind = payloads.questions(options.payloads), "application/json"
+    else:
+        bodies, kind = _pictures(options.payloads), "application/octet-stream"
+    host = url.netloc.decode("ascii")
+    return [request_bytes(path, body, kind, host, key) for body in bodies]
+
+
+def _pictures(path: Path | None) -> list[bytes]:
+    files, problems = find_pictures([path or EXAMPLE_PICTURE])
+    if problems:
+        problem = problems[0].problem or {}
+        raise NoPayload(f"{problems[0].file}: {problem.get('detail')}")
+    return payloads.pictures(files)
+
+
+def _target(url: str) -> Target:
+    parsed = httpx.URL(url)
+    is_tls = parsed.scheme == "https"
+    tls = ssl.create_default_context() if is_tls else None
+    return Target(parsed.host, parsed.port or (443 if is_tls else 80), tls)
+
+
+def _report(options: argparse.Namespace, planned: Plan, record: Record, run_of: _Run) -> int:
+    total = record.total()
+    objectives: list[Objective] = options.objective
+    print(f"{options.url.rstrip('/')}{PATHS[options.target]}, {planned.kind} loop")
+    print(render(report.table_rows(record, planned.unit)))
+    if record.kinds:
+        print("errors: " + ", ".join(f"{n:,} x {kind}" for kind, n in record.kinds.most_common()))
+    if objectives:
+        print(render(report.objective_rows(objectives, total)))
+    if run_of.interrupted:
+        say("ended early by Ctrl-C")
+    if run_of.client_cpu > BUSY:
+        say(f"the generator took {run_of.client_cpu:.0%} of a core: it may be the limit itself")
+    about: dict[str, Any] = {
+        "url": options.url,
+        "path": PATHS[options.target],
+        "loop": planned.kind,
+        "load_unit": planned.unit,
+        "interrupted": run_of.interrupted,
+        "client_cpu": round(run_of.client_cpu, 3),
+    }
+    try:
+        if options.json_file is not None:
+            content = report.to_json(record, objectives, about)
+            options.json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        if options.plot is not None:
+            save_plot(record, options.plot, unit=planned.unit)
+    except OSError as error:
+        return fail(f"{error.filename} cannot be written: {error.strerror}")
+    if total.answered == 0:
+        return fail("nothing was answered")
+    return FAILED if any(not each.is_met(total) for each in objectives) else 0
+
+
+def _positive(text: str) -> float:
+    value = _not_negative(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 10_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 to 10,000")
+    return int(text)
+
+
+def _rates(text: str) -> tuple[float, float]:
+    first, _, last = text.partition(":")
+    return _positive(first), _positive(last)
+
+
+def _counts(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
+    return _count(first), _count(last)
+
+
+def _objective(text: str) -> Objective:
+    try:
+        return parse_objective(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _writable(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path.parent} is not a folder")
+    return path
+
+
+def _plot_file(text: str) -> Path:
+    path = _writable(text)
+    if path.suffix.lower() not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{text} must end in {', '.join(FORMATS)}")
+    return path
