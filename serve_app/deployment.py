@@ -8,7 +8,9 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.registry import ModelVersion
 from deployments.telemetry import Metrics, Report
-from serve_app.access.admission import Admission, Everyone, Unlimited
+from serve_app.access.admission import Admission, Everyone
+from serve_app.access.quota_keeper import RayKeeper, Renewal
+from serve_app.access.quotas import SharedQuotas
 from serve_app.edge import straight_way
 from serve_app.faq_gateway import FaqGateway
 from serve_app.handles import ClassifierHandle, RankerHandle
@@ -51,12 +53,15 @@ class RouterDeployment:
             self._image = ImageGateway(
                 self._classifier, preprocessing_of(models.image), settings.image, self._metrics
             )
-        self._admission = Admission(Everyone(), Unlimited())
+        quotas = SharedQuotas(settings.quota, settings.router.max_replicas)
+        self._admission = Admission(Everyone(), quotas)
+        renewal = Renewal(quotas, RayKeeper(context.app_name), self._replica)
         own = serve.get_deployment_handle(ROUTER, context.app_name)
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
         observed = {"faq": FAQ_RANKER} | ({"image": IMAGE_CLASSIFIER} if classifier else {})
         observer = Observer(context.app_name, observed, self._readiness, self._on_replicas)
-        self._watch = asyncio.get_running_loop().create_task(observer.watch())
+        loop = asyncio.get_running_loop()
+        self._background = [loop.create_task(observer.watch()), loop.create_task(renewal.run())]
 
     def __serve_build_asgi_app__(self) -> HttpFace:
         log = self._settings.log
