@@ -92,7 +92,10 @@ class Bucket:
     def _charge(self, router: str, report: Report, now: float) -> None:
         if now < self._recovers_until and router not in self._recovered:
             self._recovered.add(router)
-            self.level = min(self.limit.capacity, self.level + report.held)
+            self.level = min(self.limit.capacity, self.level + report.held + report.due)
+        elif report.alone:
+            # What came back in that time may not be counted here: no debt is made of it.
+            self.level = max(min(self.level, 0.0), self.level - report.used)
         else:
             self.level -= report.used
 

@@ -32,11 +32,16 @@ class Report:
     limit: Limit
     held: float
     """Tokens that are left of its share; negative after a request larger than the share."""
+    due: float
+    """Tokens that its weight has brought since the last answer and that it does not count as held:
+    the keeper has them, if it is still the same."""
     used: int
     wanted: int
     """Tokens that were asked for, whether they were given or not."""
     short: int
     """The largest number that was refused; 0 where none was."""
+    alone: bool = False
+    """Whether reports before this one were not answered, and it spent what its weight brought."""
     leaves: bool = False
     """Whether the Router gives its share back."""
 

@@ -41,6 +41,7 @@ class SharedQuotas:
         self._active: dict[Key, Share] = {}
         self._sent: list[tuple[Key, Share, bool]] = []
         self._swept = clock()
+        self._is_alone = False
         self.needed = asyncio.Event()
         """Set while there is something to tell the keeper."""
         self.is_used = settings.requests_per_s is not None or settings.images_per_s is not None
@@ -99,11 +100,15 @@ class SharedQuotas:
         self._sent = [
             (key, share, now - share.asked_at >= LEAVE_S) for key, share in self._active.items()
         ]
-        return [share.report(key, now, leaves=leaves) for key, share, leaves in self._sent]
+        return [
+            share.report(key, now, alone=self._is_alone, leaves=leaves)
+            for key, share, leaves in self._sent
+        ]
 
     def note(self, answer: Answer) -> None:
         """Takes the keeper's answer to the last reports."""
         now = self._clock()
+        self._is_alone = False
         self._routers = answer.routers
         for (key, share, leaves), grant in zip(self._sent, answer.grants, strict=True):
             if leaves:
@@ -113,6 +118,7 @@ class SharedQuotas:
 
     def go_on(self) -> None:
         """Notes that no answer came: the shares fill by themselves; idle ones are left so."""
+        self._is_alone = True
         now = self._clock()
         for key, share, leaves in self._sent:
             if leaves:

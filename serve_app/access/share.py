@@ -3,7 +3,7 @@
 from serve_app.access.leases import Grant, Limit, Report
 
 GRACE_S = 0.2
-"""Time without an answer after which a Router fills its share by itself."""
+"""Time without an answer after which a Router fills its share by itself, from the answer on."""
 
 
 class Share:
@@ -14,6 +14,7 @@ class Share:
     """
 
     __slots__ = (
+        "_alone_from",
         "_at",
         "_level_seen",
         "_seen_at",
@@ -33,7 +34,7 @@ class Share:
         self.level = self.capacity
         self.is_active = False
         self.asked_at = now
-        self._at = now
+        self._at = self._alone_from = now
         self._used = self._wanted = self._short = 0
         self._level_seen, self._seen_at = 0.0, now
 
@@ -50,7 +51,7 @@ class Share:
         """
         self.asked_at = now
         self._wanted += tokens
-        if now > self._at:
+        if now > self._alone_from:
             self._fill(now)
         if self.level < tokens and self.level < self.capacity:
             self._short = max(self._short, tokens)
@@ -61,23 +62,25 @@ class Share:
 
     def wait_s(self, tokens: int, now: float) -> float:
         """Seconds until so many tokens could be there, if nobody else takes them."""
-        if now > self._at:
+        if now > self._alone_from:
             missing = min(tokens, self.capacity) - self.level
             return max(0.0, missing / (self.limit.rate * self.weight))
         missing = min(tokens, self.limit.capacity) - self._level_seen
         return max(0.0, missing / self.limit.rate - (now - self._seen_at))
 
-    def report(self, bucket: tuple[str, str], now: float, *, leaves: bool) -> Report:
+    def report(self, bucket: tuple[str, str], now: float, *, alone: bool, leaves: bool) -> Report:
         """What was done since the last one; it counts as told, whether an answer comes or not."""
-        if now > self._at:
+        if now > self._alone_from:
             self._fill(now)
         told = Report(
             bucket=bucket,
             limit=self.limit,
             held=self.level,
+            due=self._made(now),
             used=self._used,
             wanted=self._wanted,
             short=self._short,
+            alone=alone,
             leaves=leaves,
         )
         self._used = self._wanted = self._short = 0
@@ -88,14 +91,15 @@ class Share:
         self.weight = grant.weight
         self.level = grant.held - self._used
         self._level_seen, self._seen_at = grant.level, now
-        self._at = now + GRACE_S
+        self._at = now
+        self._alone_from = now + GRACE_S
 
     def leave(self, level: float, weight: float, now: float) -> None:
         """Goes on by itself, from its weight in what the bucket held last."""
         self.is_active = self._wanted > 0
         self.weight = weight
         self.level = min(self.capacity, level * weight) - self._used
-        self._at = now
+        self._at = self._alone_from = now
 
     def is_full(self, now: float) -> bool:
         """Whether it may be forgotten: a new one would be the same."""
@@ -104,7 +108,11 @@ class Share:
         self._fill(now)
         return self.level >= self.capacity
 
+    def _made(self, now: float) -> float:
+        """What its part of the rate has brought since it was last filled or granted."""
+        return self.limit.rate * self.weight * max(0.0, now - self._at)
+
     def _fill(self, now: float) -> None:
-        grown = self.level + self.limit.rate * self.weight * max(0.0, now - self._at)
+        grown = self.level + self._made(now)
         self.level = max(self.level, min(self.capacity, grown))
         self._at = max(self._at, now)

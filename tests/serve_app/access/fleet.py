@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from serve_app.access.caller import Caller, Scope
 from serve_app.access.keeper import Keeper
-from serve_app.access.leases import PERIOD_S, Answer
+from serve_app.access.leases import PERIOD_S, Answer, Report
 from serve_app.access.quotas import SharedQuotas
 from serve_app.errors import QuotaExceeded
 from serve_app.settings import QuotaSettings
@@ -55,6 +55,8 @@ class Fleet:
         self.now = 1000.0 - keeper_age_s
         self.keeper: Keeper | None = Keeper(self.clock)
         self.now = 1000.0
+        self._asleep: Keeper | None = None
+        self._unheard: list[tuple[str, list[Report]]] = []
         self.routers = [
             Router(
                 str(number),
@@ -79,6 +81,24 @@ class Fleet:
 
     def new_keeper(self) -> None:
         self.keeper = Keeper(self.clock)
+
+    def hang_keeper(self) -> None:
+        """Calls time out from now on, and are done when it wakes."""
+        self._asleep, self.keeper = self.keeper, None
+
+    def wake_keeper(self) -> None:
+        """The keeper works off what was said to it meanwhile."""
+        self._wake(self._asleep)
+
+    def start_slowly(self) -> None:
+        """As `wake_keeper`, with a keeper that knows nothing."""
+        self._wake(Keeper(self.clock))
+
+    def _wake(self, keeper: Keeper | None) -> None:
+        assert keeper is not None
+        self.keeper = keeper
+        for name, reports in self._unheard:
+            keeper.renew(name, reports)
 
     def run(self, seconds: float, demand: Callable[[int, Router], None]) -> int:
         """Lets time pass; each step every Router meets its demand. What was admitted."""
@@ -106,6 +126,7 @@ class Fleet:
         reports = router.quotas.reports()
         if self.keeper is None:
             router.quotas.go_on()
+            self._unheard.append((router.name, reports))
             router.report_at = self.now + PERIOD_S
         else:
             router.waiting = (
@@ -119,3 +140,7 @@ def greedy(number: int, router: Router) -> None:
     for _ in range(1000):
         if not router.ask(requests=1):
             return
+
+
+def idle(number: int, router: Router) -> None:
+    """Nobody asks."""

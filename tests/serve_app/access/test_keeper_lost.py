@@ -3,7 +3,7 @@
 import pytest
 
 from serve_app.settings import QuotaSettings
-from tests.serve_app.access.fleet import Fleet, Router, greedy
+from tests.serve_app.access.fleet import Fleet, Router, greedy, idle
 
 RATE = 100
 
@@ -34,6 +34,29 @@ def test_a_new_keeper_gives_no_second_burst(fleet: Fleet) -> None:
     assert fleet.run(10, greedy) == pytest.approx(10 * RATE, rel=0.02)
 
 
+@pytest.mark.parametrize("seconds", [0.3, 1, 4])
+def test_a_keeper_that_starts_slowly_neither_opens_the_gate_nor_shuts_it(
+    fleet: Fleet, seconds: float
+) -> None:
+    """It is told in one go what Routers said to it while it started."""
+    fleet.lose_keeper()
+    fleet.run(seconds, greedy)
+    fleet.start_slowly()
+    assert fleet.run(0.5, greedy) == pytest.approx(0.5 * RATE, abs=0.15 * RATE)
+    assert fleet.run(10, greedy) == pytest.approx(10 * RATE, rel=0.02)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1, 4])
+def test_a_keeper_that_hangs_neither_opens_the_gate_nor_shuts_it(
+    fleet: Fleet, seconds: float
+) -> None:
+    fleet.hang_keeper()
+    assert fleet.run(seconds, greedy) == pytest.approx(seconds * RATE, abs=0.25 * RATE)
+    fleet.wake_keeper()
+    assert fleet.run(0.5, greedy) == pytest.approx(0.5 * RATE, abs=0.15 * RATE)
+    assert fleet.run(10, greedy) == pytest.approx(10 * RATE, rel=0.02)
+
+
 def test_a_keeper_that_is_replaced_at_once_changes_nothing(fleet: Fleet) -> None:
     fleet.new_keeper()
     assert fleet.run(10, greedy) == pytest.approx(10 * RATE, rel=0.02)
@@ -56,7 +79,7 @@ def test_a_caller_who_leaves_and_comes_back_finds_no_second_burst_in_a_new_keepe
     fleet = Fleet(QuotaSettings(requests_per_s=RATE, burst_s=60), 3, keeper_age_s=0)
     fleet.run(2, greedy)
     for _ in range(5):
-        fleet.run(1.5, lambda number, router: None)
+        fleet.run(1.5, idle)
         fleet.run(0.5, greedy)
     assert fleet.admitted <= 12.2 * RATE + 60 * RATE
 
