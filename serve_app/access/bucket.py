@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from serve_app.access.leases import PERIOD_S, Grant, Limit, Report
 
-MEMORY = 0.5
-"""Part of a Router's demand that the last report makes; the rest is from those before."""
+MEMORY_S = 0.5
+"""What was asked for so long ago still counts a third in a Router's demand."""
 
 
 WAIT_S = 2 * PERIOD_S
@@ -30,8 +30,9 @@ class Share:
 
     def note(self, report: Report, now: float) -> None:
         """Takes a report in."""
-        demand = report.wanted / max(now - self.at, PERIOD_S)
-        self.demand += MEMORY * (demand - self.demand)
+        elapsed = max(now - self.at, PERIOD_S)
+        self.demand *= math.exp(-elapsed / MEMORY_S)
+        self.demand += report.wanted / MEMORY_S
         self.held = report.held
         self.at = now
 
@@ -116,15 +117,19 @@ class Bucket:
         """Tokens, whole ones, that a Router should have in hand."""
         others = [each for each in self.shares.values() if each is not share]
         free = self.level - sum(max(0.0, each.held) for each in others)
-        if not report.wanted:
+        part = self._part(share)
+        if now - self._refused_at >= WAIT_S:
             share.due = 0.0
-            return max(0, math.floor(min(share.held, free, self._part(share))))
+            return max(min(math.floor(free), part), self._keep(share))
+        if not report.short:
+            share.due = 0.0
+        if not report.wanted:
+            return max(0, math.floor(min(share.held, free, part)))
         due = [each.due for each in others if now - each.at < STALE_S]
         fair = free - sum(due)
         # A part that is too small for a request would lie idle: enough for it, or nothing.
         need = max(1, report.short)
         enough = min(need, self.limit.capacity)
         if fair < enough and (free < enough or share.due < max(due, default=0.0)):
-            return 0
-        entitled = max(share.due, min(fair, self._part(share)))
-        return max(need, math.floor(min(free, entitled)))
+            return 0 if report.short else max(0, math.floor(min(share.held, free)))
+        return max(need, math.floor(min(free, max(share.due, min(fair, part)))))
