@@ -124,7 +124,7 @@ class Bucket:
         if not report.short:
             share.due = 0.0
         if not report.wanted:
-            return max(0, math.floor(min(share.held, free, part)))
+            return 0
         due = [each.due for each in others if now - each.at < STALE_S]
         fair = free - sum(due)
         # A part that is too small for a request would lie idle: enough for it, or nothing.

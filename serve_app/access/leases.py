@@ -19,7 +19,12 @@ class Limit:
 
         A burst is at least four periods long, since less would run over between two reports, and
         at least one request or picture.
+
+        Raises:
+            ValueError: the rate is not above 0.
         """
+        if not rate > 0:
+            raise ValueError(f"a quota of {rate} a second is not above 0")
         return cls(rate, max(1.0, rate * max(burst_s, 4 * PERIOD_S)))
 
 

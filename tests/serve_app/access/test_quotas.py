@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from serve_app.access.caller import Caller, Quota, Scope
@@ -81,6 +81,7 @@ def test_a_demand_without_end_gets_the_quota(
 
 
 @given(st.integers(2, 8), st.sampled_from([2, 100]), PHASES, st.floats(0.05, 4))
+@example(routers=4, rate=2, phases=(0.0,), every_s=0.5078125)
 @settings(max_examples=25, deadline=None)
 def test_a_demand_that_moves_gets_the_quota(
     routers: int, rate: float, phases: tuple[float, ...], every_s: float
