@@ -8,8 +8,10 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.registry import ModelVersion
 from deployments.telemetry import Metrics, Report
-from serve_app.access.admission import Admission, Unlimited
+from serve_app.access.admission import Admission
 from serve_app.access.identification import identification
+from serve_app.access.quota_keeper import RayKeeper, Renewal
+from serve_app.access.quotas import SharedQuotas
 from serve_app.binding import bound_host
 from serve_app.capture import Capture
 from serve_app.edge import straight_way
@@ -42,8 +44,10 @@ class RouterDeployment:
     ):
         context = serve.get_replica_context()
         self._settings = settings
-        self._admission = Admission(identification(settings, bound_host()), Unlimited())
         self._replica = context.replica_id.unique_id
+        quotas = SharedQuotas(settings.quota, settings.router.max_replicas)
+        self._admission = Admission(identification(settings, bound_host()), quotas)
+        renewal = Renewal(quotas, RayKeeper(context.app_name), self._replica)
         self._metrics = Metrics()
         tracing = settings.tracing.options
         self._spans = tracing.spans(ROUTER, self._replica) if tracing else None
@@ -66,7 +70,8 @@ class RouterDeployment:
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
         observed = {"faq": FAQ_RANKER} | ({"image": IMAGE_CLASSIFIER} if classifier else {})
         observer = Observer(context.app_name, observed, self._readiness, self._on_replicas)
-        self._watch = asyncio.get_running_loop().create_task(observer.watch())
+        loop = asyncio.get_running_loop()
+        self._background = [loop.create_task(observer.watch()), loop.create_task(renewal.run())]
 
     def __serve_build_asgi_app__(self) -> HttpFace:
         log = self._settings.log
