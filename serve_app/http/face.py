@@ -34,7 +34,13 @@ MOST_ID_BYTES = 128
 CLIENT_CLOSED = 499
 """Logged where the client left before its answer; the number is nginx's."""
 
-QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/readyz/{model}", "/metrics"})
+QUIET_ROUTES = frozenset(
+    {
+        *("/healthz", "/readyz", "/readyz/{model}", "/metrics"),
+        *("/v2/health/live", "/v2/health/ready"),
+        *("/v2/models/{name}/ready", "/v2/models/{name}/versions/{version}/ready"),
+    }
+)
 """Asked every few seconds by machines: counted, but not logged while they succeed."""
 
 
@@ -123,10 +129,11 @@ class HttpFace:
 class _Exchange:
     """One request's way out: remembers status and size."""
 
-    __slots__ = ("_send", "record")
+    __slots__ = ("_path", "_send", "record")
 
     def __init__(self, scope: Scope, send: Send):
         self._send = send
+        self._path: str = scope["path"]
         self.record = RequestRecord(_request_id(scope), scope["method"])
         scope[RECORD] = self.record
 
@@ -142,13 +149,20 @@ class _Exchange:
         record.code = error.code
         if record.status:
             return  # the answer had begun; the connection ends with it
-        document = {**error.problem(), "instance": f"urn:request:{record.request_id}"}
-        body = orjson.dumps(document)
-        headers = [(b"content-type", b"application/problem+json")]
+        kind, document = _error_document(self._path, error)
+        body = orjson.dumps({**document, "instance": f"urn:request:{record.request_id}"})
+        headers = [(b"content-type", kind)]
         headers.append((b"content-length", str(len(body)).encode()))
         headers += [(name.encode(), value.encode()) for name, value in error.headers().items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _error_document(path: str, error: ScoringError) -> tuple[bytes, dict[str, Any]]:
+    """The content type and the body in the form of the door: `error` is the protocol's own."""
+    if path == "/v2" or path.startswith("/v2/"):
+        return b"application/json", {"error": error.message(), "code": error.code}
+    return b"application/problem+json", error.problem()
 
 
 def _request_id(scope: Scope) -> str:

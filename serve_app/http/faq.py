@@ -47,7 +47,7 @@ class FaqRoutes:
         self._readiness.require("faq")
         question = Question(asked.question, asked.top_k, asked.min_probability)
         ranked = await self._gateway.rank(question, deadline)
-        timing = _note(record, [ranked])
+        timing = note_ranked(record, [ranked])
         return json_answer(
             {**_ranking(ranked), "model": model_json(ranked.model), "timing": timing}
         )
@@ -64,7 +64,7 @@ class FaqRoutes:
         self._readiness.require("faq")
         question = Question(text, SCORE_TOP_K, form=Form.TRIPLES)
         ranked = await self._gateway.rank(question, deadline)
-        _note(record, [ranked])
+        note_ranked(record, [ranked])
         return Response(ranked.ranking.matches, media_type="application/json")
 
     async def _rank_many(
@@ -75,7 +75,7 @@ class FaqRoutes:
             Question(text, asked.top_k, asked.min_probability) for text in asked.questions or ()
         ]
         ranked = await self._gateway.rank_many(questions, deadline)
-        timing = _note(record, ranked)
+        timing = note_ranked(record, ranked)
         results = [_ranking(item) for item in ranked]
         return json_answer(
             {"results": results, "model": model_json(ranked[0].model), "timing": timing}
@@ -89,7 +89,8 @@ def _ranking(ranked: Ranked) -> dict[str, Any]:
     }
 
 
-def _note(record: RequestRecord, ranked: list[Ranked]) -> dict[str, float]:
+def note_ranked(record: RequestRecord, ranked: list[Ranked]) -> dict[str, float]:
+    """Notes who ranked, and returns the answer's `timing`."""
     record.items = len(ranked)
     record.model = ranked[0].model
     record.timing = {

@@ -1,6 +1,7 @@
 """The HTTP API's table of contents."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,8 @@ from serve_app.http.faq import FaqRoutes
 from serve_app.http.images import ImageRoutes
 from serve_app.http.system import SystemRoutes
 from serve_app.image_gateway import ImageGateway
+from serve_app.oip.http import ProtocolRoutes
+from serve_app.oip.wiring import inference
 from serve_app.readiness import Readiness
 from serve_app.request_log import RequestLog
 from serve_app.settings import Access, HttpSettings
@@ -38,6 +41,7 @@ def http_face(
     faqs = FaqRoutes(faq, readiness, settings)
     images = ImageRoutes(image, readiness, admission, settings)
     system = SystemRoutes(readiness, scrape)
+    protocol = ProtocolRoutes(inference(faq, image, readiness, admission, settings), settings)
 
     def post(path: str, handler: Handler, needed: Needed) -> Route:
         return _route(path, _Admitted(path, handler, needed, admission), "POST")
@@ -56,6 +60,23 @@ def http_face(
         post("/v1/images/classify", images.classify, Needed.IMAGE),
         post("/faq/score", faqs.score, Needed.FAQ),
         post("/image/score", images.score, Needed.IMAGE),
+        *(
+            post(f"/v2/models/{scope}{version}/infer", partial(protocol.infer, scope.value), scope)
+            for scope in (Needed.FAQ, Needed.IMAGE)
+            for version in ("", "/versions/{version}")
+        ),
+        *get("/v2", protocol.server),
+        *get("/v2/health/live", protocol.live),
+        *get("/v2/health/ready", protocol.ready),
+        *(
+            route
+            for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+            for route in (
+                *get(model, protocol.metadata),
+                *get(f"{model}/ready", protocol.model_ready),
+                _route(f"{model}/infer", _Endpoint(protocol.unknown), "POST"),
+            )
+        ),
         *get("/healthz", system.healthz),
         *get("/readyz", system.readyz),
         *get("/readyz/{model}", system.readyz_model),
