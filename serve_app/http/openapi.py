@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from serve_app.errors import ScoringError, error_classes
 from serve_app.http import schemas
 from serve_app.http.deadlines import TIMEOUT_HEADER
+from serve_app.oip import openapi as protocol
 
 REFERENCE = "#/components/schemas/{model}"
 QUESTION = {"question": "what is a closure", "top_k": 3}
@@ -75,6 +76,7 @@ def _paths() -> Json:
         "/readyz/faq": {"get": _ready("Whether the FAQ ranker can answer")},
         "/readyz/image": {"get": _ready("Whether the image classifier can answer")},
         "/metrics": {"get": _metrics()},
+        **protocol.paths(_timeout(), _problems(), base64.b64encode(example_png()).decode()),
     }
 
 
