@@ -15,6 +15,8 @@ import uuid
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.grpc_port import keep_to_loopback
+
 STRAIGHT = frozenset({"/v1/faq/rank", "/faq/score"})
 REQUEST_ID = b"x-request-id"
 CONTROL_HEADERS = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
@@ -68,7 +70,8 @@ class Edge:
 
 
 def middlewares() -> list[Middleware]:
-    """What Ray Serve puts around its HTTP handling."""
+    """What Ray Serve puts around its HTTP handling; gRPC servers start after it."""
+    keep_to_loopback()
     return [Middleware(Edge)]
 
 

@@ -4,3 +4,6 @@
 what version 1 calls. Source: github.com/kserve/open-inference-protocol, and for binary data and
 `timeout` the extensions of NVIDIA Triton.
 """
+
+SERVICER = "serve_app.oip.wire.inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
+"""Import path of what tells Ray Serve's gRPC servers the protocol's methods."""

@@ -1,6 +1,7 @@
 """The protocol over HTTP: thin routes around `Inference`."""
 
 from importlib.metadata import version
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +22,7 @@ EXTENSIONS = ("binary_tensor_data", "parameters")
 OCTETS = "application/octet-stream"
 
 
-def server_metadata() -> dict[str, object]:
+def server_metadata() -> dict[str, Any]:
     """The server's name and version, and the extensions that it has."""
     return {"name": SERVER, "version": version(SERVER), "extensions": list(EXTENSIONS)}
 
