@@ -22,6 +22,8 @@ from serve_app.http.routes import http_face
 from serve_app.image_gateway import ImageGateway
 from serve_app.models import Missing, Models, preprocessing_of
 from serve_app.observer import Observer
+from serve_app.oip.grpc import GrpcFace, GrpcMethods
+from serve_app.oip.wiring import inference
 from serve_app.ranker_calls import RankerCalls
 from serve_app.readiness import ModelStatus, Readiness, State
 from serve_app.request_log import RequestLog
@@ -32,8 +34,8 @@ from serve_app.settings import Settings
 ROUTER, FAQ_RANKER, IMAGE_CLASSIFIER = "Router", "FaqRanker", "ImageClassifier"
 
 
-class RouterDeployment:
-    """One replica of the HTTP router."""
+class RouterDeployment(GrpcMethods):
+    """One replica of the HTTP router, which answers gRPC too."""
 
     def __init__(
         self,
@@ -66,6 +68,15 @@ class RouterDeployment:
                 self._metrics,
                 spans=self._spans,
             )
+        log = settings.log
+        self._log = RequestLog(settings.log_file, max_bytes=log.max_bytes, files=log.files)
+        self.grpc_face = GrpcFace(
+            inference(self._faq, self._image, self._readiness, self._admission, settings.http),
+            self._admission,
+            settings.http,
+            self._metrics,
+            self._log,
+        )
         own = serve.get_deployment_handle(ROUTER, context.app_name)
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
         observed = {"faq": FAQ_RANKER} | ({"image": IMAGE_CLASSIFIER} if classifier else {})
@@ -74,7 +85,6 @@ class RouterDeployment:
         self._background = [loop.create_task(observer.watch()), loop.create_task(renewal.run())]
 
     def __serve_build_asgi_app__(self) -> HttpFace:
-        log = self._settings.log
         face = http_face(
             faq=self._faq,
             examples=self._handle.examples,
@@ -85,7 +95,7 @@ class RouterDeployment:
             settings=self._settings.http,
             auth=self._settings.auth,
             metrics=self._metrics,
-            log=RequestLog(self._settings.log_file, max_bytes=log.max_bytes, files=log.files),
+            log=self._log,
             spans=self._spans,
             capture=Capture.of(self._settings.capture, self._settings.capture_file),
         )

@@ -23,6 +23,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.errors import HeaderNotAllowed
+from serve_app.grpc_port import keep_to_loopback
 from serve_app.lingering import Lingering
 
 STRAIGHT = frozenset({"/v1/faq/rank", "/faq/score"})
@@ -115,7 +116,8 @@ class Edge:
 
 
 def middlewares() -> list[Middleware]:
-    """What Ray Serve puts around its HTTP handling."""
+    """What Ray Serve puts around its HTTP handling; gRPC servers start after it."""
+    keep_to_loopback()
     return [Middleware(Edge)]
 
 

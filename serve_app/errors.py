@@ -73,6 +73,12 @@ class ScoringError(Exception):
             document["field"] = self.field
         return document
 
+    def message(self) -> str:
+        """One line for protocols that carry no more: `detail`, after the field where known."""
+        if self.field is None or self.field in self.detail:
+            return self.detail
+        return f"{self.field}: {self.detail}"
+
     def headers(self) -> dict[str, str]:
         """Headers that go with the answer: `Retry-After` (seconds) where waiting helps."""
         return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}

@@ -10,12 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 GRPC_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Most that one message between deployments may weigh. The gateways split far below it."""
+"""Most that one message may weigh: from a client, whose body it is, and between deployments, where
+the gateways split far below it."""
 
 FAST_PATH: Mapping[str, str] = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(GRPC_MESSAGE_BYTES),
+    "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(GRPC_MESSAGE_BYTES),
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.edge.middlewares",
 }
 

@@ -28,6 +28,7 @@ from serve_app.errors import (
     DeadlinePassed,
     InternalError,
     OutOfMemory,
+    OutOfRange,
     Overloaded,
     ScoringError,
 )
@@ -42,6 +43,9 @@ UNKNOWN_BATCH = 4
 """Pictures of a full batch until a replica has said it, and where no setting does."""
 
 LATE = "the picture was not classified in time"
+
+File = bytes | NDArray[np.uint8]
+"""A picture as it comes: encoded, or its pixels (height, width, 3)."""
 
 Decode = Callable[[bytes, Preprocessing, ImageLimits, bool], NDArray[np.uint8]]
 
@@ -107,9 +111,11 @@ class ImageGateway:
         self._slots.require_room()
 
     async def classify(
-        self, files: Sequence[bytes], top_k: int, deadline: float, form: Form = Form.OBJECTS
+        self, files: Sequence[File], top_k: int, deadline: float, form: Form = Form.OBJECTS
     ) -> list[Classified | ScoringError]:
         """One result or error for each file, in order; `deadline` is a moment of the loop's clock.
+
+        Pixels must have the size that the model takes.
 
         More files than the replicas take on go in portions, each when there is room for it.
 
@@ -138,7 +144,7 @@ class ImageGateway:
         return results + [DeadlinePassed(LATE) for _ in files[start:]]
 
     async def _classify_portion(
-        self, files: Sequence[bytes], top_k: int, deadline: float, form: Form
+        self, files: Sequence[File], top_k: int, deadline: float, form: Form
     ) -> list[Classified | ScoringError]:
         decoded = await asyncio.gather(*(self._decoded(file, deadline) for file in files))
         trace = None if self._spans is None else self._spans.current()
@@ -154,9 +160,11 @@ class ImageGateway:
         self._slots.give_back(slots)
 
     async def _decoded(
-        self, file: bytes, deadline: float
+        self, file: File, deadline: float
     ) -> tuple[NDArray[np.uint8], float] | ScoringError:
         """The pixels and the milliseconds that they took."""
+        if not isinstance(file, bytes):
+            return self._of_right_size(file)
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         if deadline <= loop.time():
@@ -180,6 +188,15 @@ class ImageGateway:
         seconds = time.perf_counter() - started
         self._metrics.observe_decode("image", seconds)
         return pixels, seconds * 1000
+
+    def _of_right_size(
+        self, pixels: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], float] | ScoringError:
+        size = self._preprocessing.crop_size
+        if pixels.shape != (size, size, 3):
+            height, width, _ = pixels.shape
+            return OutOfRange(f"decoded pictures must be {size} x {size}, not {height} x {width}")
+        return pixels, 0.0
 
     async def _call(
         self, pictures: Sequence[tuple[Picture, float]], deadline: float

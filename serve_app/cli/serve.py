@@ -18,6 +18,7 @@ from serve_app.cli.messages import fail
 from serve_app.cli.stop import StopSignal
 from serve_app.configuration import Configuration
 from serve_app.fast_path import FAST_PATH, LOCAL
+from serve_app.grpc_port import LOOPBACK_ONLY, grpc_options
 from serve_app.models import Missing, Models, PreparationFailed, prepare
 from serve_app.settings import Settings
 
@@ -46,6 +47,8 @@ def serve(configuration: Configuration) -> int:
     if taken := _taken_ports(settings):
         return fail(f"ports in use: {taken}; one application runs on a machine")
     os.environ.update({**LOCAL, **os.environ, **FAST_PATH})
+    if settings.http.is_local:
+        os.environ.update(LOOPBACK_ONLY)
     try:
         _start(settings, models)
         stop.listen()  # once more: Ray puts its own handlers in place
@@ -61,7 +64,9 @@ def serve(configuration: Configuration) -> int:
 
 def _taken_ports(settings: Settings) -> list[int]:
     """Those of the ports that HAProxy needs on which somebody listens: it would say so nowhere."""
-    return [port for port in (settings.http.port, *HAPROXY_PORTS) if not _can_bind(LOOPBACK, port)]
+    grpc = [settings.grpc.port] if settings.grpc.port else []
+    ports = [settings.http.port, *grpc, *HAPROXY_PORTS]
+    return [port for port in ports if not _can_bind(LOOPBACK, port)]
 
 
 def _can_bind(host: str, port: int) -> bool:
@@ -89,7 +94,10 @@ def _start(settings: Settings, models: Models) -> None:
         log_to_driver=False,
         namespace="scoring",
     )
-    serve.start(http_options={"host": settings.http.host, "port": settings.http.port})
+    serve.start(
+        http_options={"host": settings.http.host, "port": settings.http.port},
+        grpc_options=grpc_options(settings.grpc),
+    )
     # Not waiting for "running": one broken model must not keep the other from serving.
     serve.run_many(
         [RunTarget(build(settings, models), name=APPLICATION, route_prefix="/")],

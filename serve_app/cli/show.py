@@ -6,6 +6,7 @@ import textwrap
 import yaml
 
 from serve_app.configuration import Configuration, environment_name
+from serve_app.grpc_port import grpc_options
 
 NARROW, WIDE = 60, 100
 
@@ -26,6 +27,7 @@ def show_serve_config(configuration: Configuration) -> int:
     http = configuration.settings.http
     config = {
         "http_options": {"host": http.host, "port": http.port},
+        "grpc_options": grpc_options(configuration.settings.grpc),
         "applications": [
             {
                 "name": "scoring",

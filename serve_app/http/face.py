@@ -44,7 +44,13 @@ CLIENT_CLOSED = 499
 """Logged where the client left before its answer; the number is nginx's."""
 
 PREFLIGHT_ROUTE = "preflight"
-QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/readyz/{model}", "/metrics"})
+QUIET_ROUTES = frozenset(
+    {
+        *("/healthz", "/readyz", "/readyz/{model}", "/metrics"),
+        *("/v2/health/live", "/v2/health/ready"),
+        *("/v2/models/{name}/ready", "/v2/models/{name}/versions/{version}/ready"),
+    }
+)
 """Asked every few seconds by machines: counted, but not logged while they succeed."""
 
 
@@ -181,9 +187,9 @@ class _Exchange:
         record.code = error.code
         if record.status:
             return  # the answer had begun; the connection ends with it
-        document = {**error.problem(), "instance": f"urn:request:{record.request_id}"}
-        body = orjson.dumps(document)
-        headers = [(b"content-type", b"application/problem+json")]
+        kind, document = _error_document(self._scope["path"], error)
+        body = orjson.dumps({**document, "instance": f"urn:request:{record.request_id}"})
+        headers = [(b"content-type", kind)]
         headers.append((b"content-length", str(len(body)).encode()))
         headers += [(name.encode(), value.encode()) for name, value in error.headers().items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
@@ -198,6 +204,13 @@ def _end(span: RequestSpan, record: RequestRecord) -> None:
         code=record.code,
         request_id=record.request_id,
     )
+
+
+def _error_document(path: str, error: ScoringError) -> tuple[bytes, dict[str, Any]]:
+    """The content type and the body in the form of the door: `error` is the protocol's own."""
+    if path == "/v2" or path.startswith("/v2/"):
+        return b"application/json", {"error": error.message(), "code": error.code}
+    return b"application/problem+json", error.problem()
 
 
 def _request_id(scope: Scope) -> str:

@@ -57,7 +57,7 @@ class FaqRoutes:
         ranked = await self._gateway.rank(question, deadline)
         if self._capture is not None:
             self._capture.questions(record, [question.text], [ranked])
-        timing = _note(record, [ranked])
+        timing = note_ranked(record, [ranked])
         return json_answer(
             {**_ranking(ranked), "model": model_json(ranked.model), "timing": timing}
         )
@@ -76,7 +76,7 @@ class FaqRoutes:
         ranked = await self._gateway.rank(question, deadline)
         if self._capture is not None:
             self._capture.questions(record, [text], [ranked])
-        _note(record, [ranked])
+        note_ranked(record, [ranked])
         return Response(ranked.ranking.matches, media_type="application/json")
 
     async def _rank_many(
@@ -89,7 +89,7 @@ class FaqRoutes:
         ranked = await self._gateway.rank_many(questions, deadline)
         if self._capture is not None:
             self._capture.questions(record, [question.text for question in questions], ranked)
-        timing = _note(record, ranked)
+        timing = note_ranked(record, ranked)
         results = [_ranking(item) for item in ranked]
         return json_answer(
             {"results": results, "model": model_json(ranked[0].model), "timing": timing}
@@ -103,7 +103,8 @@ def _ranking(ranked: Ranked) -> dict[str, Any]:
     }
 
 
-def _note(record: RequestRecord, ranked: list[Ranked]) -> dict[str, float]:
+def note_ranked(record: RequestRecord, ranked: list[Ranked]) -> dict[str, float]:
+    """Notes who ranked, and returns the answer's `timing`."""
     record.items = len(ranked)
     record.model = ranked[0].model
     record.timing = {

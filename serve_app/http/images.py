@@ -85,7 +85,7 @@ class ImageRoutes:
             {
                 "predictions": orjson.Fragment(result.predictions),
                 "model": model_json(result.model),
-                "timing": _note(record, [result]),
+                "timing": note_classified(record, [result]),
             }
         )
 
@@ -109,7 +109,7 @@ class ImageRoutes:
                 result.field = field
                 raise result
             answer[field] = orjson.Fragment(result.predictions)
-        _note(record, [result for result in results if isinstance(result, Classified)])
+        note_classified(record, [result for result in results if isinstance(result, Classified)])
         return json_answer([answer, f"Computed in {record.elapsed_ms():.0f} ms"])
 
     async def _classify_many(self, uploads: Sequence[Upload], top_k: int, work: _Work) -> Response:
@@ -123,7 +123,7 @@ class ImageRoutes:
                     for upload, result in zip(uploads, results, strict=True)
                 ],
                 "model": identity and model_json(identity),
-                "timing": _note(work.record, scored),
+                "timing": note_classified(work.record, scored),
             }
         )
 
@@ -190,7 +190,8 @@ def _outcome(result: Classified | ScoringError) -> dict[str, Any]:
     return {"predictions": orjson.Fragment(result.predictions)}
 
 
-def _note(record: RequestRecord, scored: Sequence[Classified]) -> dict[str, float]:
+def note_classified(record: RequestRecord, scored: Sequence[Classified]) -> dict[str, float]:
+    """Notes who classified, and returns the answer's `timing`."""
     if scored:
         record.model = scored[0].model
     record.timing = {

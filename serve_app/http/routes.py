@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -23,6 +24,8 @@ from serve_app.http.images import ImageRoutes
 from serve_app.http.page import PageRoutes
 from serve_app.http.system import SystemRoutes
 from serve_app.image_gateway import ImageGateway
+from serve_app.oip.http import ProtocolRoutes
+from serve_app.oip.wiring import inference
 from serve_app.readiness import Readiness
 from serve_app.request_log import RequestLog
 from serve_app.settings import Access, AuthSettings, HttpSettings
@@ -52,6 +55,7 @@ def http_face(
     faqs = FaqRoutes(faq, readiness, settings, capture)
     images = ImageRoutes(image, readiness, admission, settings, capture)
     system = SystemRoutes(readiness, scrape)
+    protocol = ProtocolRoutes(inference(faq, image, readiness, admission, settings), settings)
 
     def post(path: str, handler: Handler, needed: Needed) -> Route:
         return _route(path, _Admitted(path, handler, needed, admission, spans), "POST")
@@ -86,6 +90,23 @@ def http_face(
         post("/faq/score", faqs.score, Needed.FAQ),
         post("/image/score", images.score, Needed.IMAGE),
         get_admitted("/v1/faq/examples", known.examples, Needed.FAQ),
+        *(
+            post(f"/v2/models/{scope}{version}/infer", partial(protocol.infer, scope.value), scope)
+            for scope in (Needed.FAQ, Needed.IMAGE)
+            for version in ("", "/versions/{version}")
+        ),
+        *get("/v2", protocol.server),
+        *get("/v2/health/live", protocol.live),
+        *get("/v2/health/ready", protocol.ready),
+        *(
+            route
+            for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+            for route in (
+                *get(model, protocol.metadata),
+                *get(f"{model}/ready", protocol.model_ready),
+                _route(f"{model}/infer", _Endpoint(protocol.unknown), "POST"),
+            )
+        ),
         *get("/healthz", system.healthz),
         *get("/readyz", system.readyz),
         *get("/readyz/{model}", system.readyz_model),

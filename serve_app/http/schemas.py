@@ -253,6 +253,17 @@ def parse_rank(body: bytes) -> RankRequest:
     return request
 
 
+def rank_request(questions: list[str], top_k: int) -> RankRequest:
+    """Validates questions that came otherwise; raises an `InvalidRequest`."""
+    try:
+        request = RankRequest(questions=questions, top_k=top_k)
+    except ValidationError as error:
+        raise _scoring_error(error.errors(include_url=False)[0]) from None
+    for index, question in enumerate(questions):
+        _refuse_blank(question, f"questions[{index}]")
+    return request
+
+
 def parse_faq_score(body: bytes) -> FaqScoreRequest:
     """Validates the body of `/faq/score`; raises `MalformedJson` or an `InvalidRequest`."""
     request = _validate(_score_request, body)

@@ -5,10 +5,10 @@ from itertools import chain
 from pydantic.json_schema import models_json_schema
 
 from serve_app.http import schemas
-from serve_app.http.openapi import faq, images, system
+from serve_app.http.openapi import faq, images, protocol, system
 from serve_app.http.openapi.elements import REFERENCE, Json
 
-PARTS = (faq, images, system)
+PARTS = (faq, images, protocol, system)
 
 SECURITY_SCHEMES: Json = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -25,6 +25,11 @@ PROBLEM_JSON = "application/problem+json"
 ADMITTED: list[Json] = [{}, {"key": []}, {"bearer": []}]
 """Whether a caller needs credentials at all is a setting."""
 
+READING_ERRORS: tuple[type[ScoringError], ...] = (
+    *(HeaderNotAllowed, MethodNotAllowed, HeadersTooLarge, InternalError),
+)
+"""What every operation may answer."""
+
 TEXT: Json = {"type": "string"}
 REQUEST_ID = {
     "X-Request-Id": {"description": "the client's, or one made for the request", "schema": TEXT}
@@ -62,9 +67,7 @@ def scoring(
 
 def reading(*, summary: str, tag: str, answer: Json, admitted: bool = False) -> Json:
     """An operation without a body; `admitted` callers alone may ask for some."""
-    errors: list[type[ScoringError]] = [
-        *(HeaderNotAllowed, MethodNotAllowed, HeadersTooLarge, InternalError)
-    ]
+    errors = list(READING_ERRORS)
     operation: Json = {"summary": summary, "tags": [tag]}
     if admitted:
         operation["security"] = ADMITTED

@@ -158,7 +158,8 @@ async def test_examples_of_the_api_description_work(client: httpx.AsyncClient) -
                     assert answer.status_code == 200, (path, answer.text)
                     executed += 1
             if method == "get":
-                assert (await client.get(path)).status_code == 200
+                concrete = path.format(name="faq", version="3")
+                assert (await client.get(concrete)).status_code == 200
     assert executed >= 4
 
 
@@ -169,13 +170,15 @@ async def test_description_matches_the_routes(
     served = {route.path for route in application.face.router.routes}  # type: ignore[attr-defined]
     served -= {"/", "/page/config.json", "/page/{file}"}
     served -= {"/docs", "/docs/{file}", "/openapi.json", "/readyz/{model}"}
+    # They say that there is no such model.
+    served -= {path for path in served if path.startswith("/v2/models/{name}") and "infer" in path}
     assert set(document["paths"]) == served | {"/readyz/faq", "/readyz/image"}
 
 
 async def test_every_scoring_route_describes_its_deadline(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     posts = [item["post"] for item in document["paths"].values() if "post" in item]
-    assert len(posts) == 4
+    assert len(posts) == 8
     for post in posts:
         assert "X-Request-Timeout-Ms" in [item["name"] for item in post["parameters"]]
 
