@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from serve_app.oip.openapi import REQUEST, RESPONSE
+from serve_app.http.openapi.protocol import REQUEST, RESPONSE
 
 from serve_app.access.admission import Admission, Everyone, Headers, Unlimited
 from serve_app.access.caller import LOCAL, Caller
