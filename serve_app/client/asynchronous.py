@@ -32,6 +32,8 @@ class AsyncScoringClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """As `ScoringClient`'s; more calls than `connections` wait for one of them."""
+        if connections < 1:
+            raise ValueError("a client needs a connection")
         self._endpoint = Endpoint(url, key)
         self._timeout_s = positive(timeout_s)
         self._retries = retries or Retries()
@@ -145,7 +147,7 @@ class AsyncScoringClient:
                 answer = await self._http.send(request)
         except TimeoutError:
             return TimeIsUp()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error
         return Answer(answer.status_code, answer.headers, answer.content)
 

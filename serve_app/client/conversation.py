@@ -54,7 +54,7 @@ class TimeIsUp(Exception):
     """The time of a `Send` passed before its answer was whole."""
 
 
-Reply = Answer | httpx.TransportError | TimeIsUp | None
+Reply = Answer | httpx.RequestError | TimeIsUp | None
 
 
 class Clock:

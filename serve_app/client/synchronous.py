@@ -36,6 +36,8 @@ class ScoringClient:
         The environment is not read: neither for a key, nor for a proxy, which a `transport` of
         httpx adds. Raises ValueError for a wrong address, key, time or number.
         """
+        if connections < 1:
+            raise ValueError("a client needs a connection")
         self._endpoint = Endpoint(url, key)
         self._timeout_s = positive(timeout_s)
         self._retries = retries or Retries()
@@ -153,7 +155,7 @@ class ScoringClient:
             answer = self._http.send(request, stream=True)
             with closing(answer):
                 content = b"".join(countdown.checked(chunk) for chunk in answer.iter_bytes())
-        except (httpx.TransportError, TimeIsUp) as error:
+        except (httpx.RequestError, TimeIsUp) as error:
             return error
         return Answer(answer.status_code, answer.headers, content)
 

@@ -211,9 +211,9 @@ def test_silence_and_trickles_end_with_the_deadline() -> None:
     for behaviour in (silent, trickling):
         with behaving(behaviour) as url:
             waited_s = asyncio.run(timed(lambda at: asyncio.to_thread(blocking, at), url))
-            assert 0.55 <= waited_s < 1.2
+            assert 0.55 <= waited_s < 2.0
         with behaving(behaviour) as url:
-            assert 0.55 <= asyncio.run(timed(awaiting, url)) < 1.2
+            assert 0.55 <= asyncio.run(timed(awaiting, url)) < 2.0
 
 
 def test_a_thousand_requests_of_a_blocking_client_use_one_connection(served: Served) -> None:
@@ -288,3 +288,20 @@ def test_importing_the_client_loads_no_service() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", [ScoringClient, AsyncScoringClient])
+def test_no_connection_to_have(kind: type[ScoringClient | AsyncScoringClient]) -> None:
+    with pytest.raises(ValueError, match="connection"):
+        kind("http://host", connections=0)
+
+
+async def test_an_answer_that_does_not_decode(ask: Ask) -> None:
+    garbage = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"
+
+    def answering(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(garbage)
+
+    with behaving(answering) as url, pytest.raises(TransportFailed, match="DecodingError"):
+        await ask(url, "rank", "why")
