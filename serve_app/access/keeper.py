@@ -39,10 +39,13 @@ class Keeper:
         return bucket.settle(router, report, len(self._seen), now)
 
     def _new(self, report: Report, now: float) -> Bucket:
-        """Nobody can have known it as less than full once the keeper is old enough to fill it."""
+        """Nobody can have known it as less than full once the keeper is old enough to fill it.
+
+        Unless a Router spent of it by itself meanwhile.
+        """
         limit = report.limit
-        recovers = (now - self._started) * limit.rate < limit.capacity
-        return Bucket(limit, now, recovers=recovers)
+        young = (now - self._started) * limit.rate < limit.capacity
+        return Bucket(limit, now, recovers=young or report.alone)
 
     def _sweep(self, now: float) -> None:
         """Forgets who is gone and what is idle."""

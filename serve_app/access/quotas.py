@@ -108,13 +108,13 @@ class SharedQuotas:
     def note(self, answer: Answer) -> None:
         """Takes the keeper's answer to the last reports."""
         now = self._clock()
-        self._is_alone = False
         self._routers = answer.routers
         for (key, share, leaves), grant in zip(self._sent, answer.grants, strict=True):
             if leaves:
                 self._leave(key, share, grant.level, grant.weight, now)
             else:
-                share.join(grant, now)
+                share.join(grant, now, alone=self._is_alone)
+        self._is_alone = False
 
     def go_on(self) -> None:
         """Notes that no answer came: the shares fill by themselves; idle ones are left so."""

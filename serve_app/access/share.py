@@ -1,5 +1,7 @@
 """What one Router may spend of one caller's bucket."""
 
+import math
+
 from serve_app.access.leases import Grant, Limit, Report
 
 GRACE_S = 0.2
@@ -16,6 +18,7 @@ class Share:
     __slots__ = (
         "_alone_from",
         "_at",
+        "_filled",
         "_level_seen",
         "_seen_at",
         "_short",
@@ -36,6 +39,7 @@ class Share:
         self.asked_at = now
         self._at = self._alone_from = now
         self._used = self._wanted = self._short = 0
+        self._filled = 0.0
         self._level_seen, self._seen_at = 0.0, now
 
     @property
@@ -84,10 +88,16 @@ class Share:
             leaves=leaves,
         )
         self._used = self._wanted = self._short = 0
+        self._filled = 0.0
         return told
 
-    def join(self, grant: Grant, now: float) -> None:
-        """Takes what the keeper gave; what was spent since the report comes off it."""
+    def join(self, grant: Grant, now: float, *, alone: bool) -> None:
+        """Takes what the keeper gave; what was spent since the report comes off it.
+
+        With `alone`, the keeper was lost and did not count what this share brought itself since.
+        """
+        if alone:
+            self._used = max(0, self._used - math.floor(self._filled))
         self.weight = grant.weight
         self.level = grant.held - self._used
         self._level_seen, self._seen_at = grant.level, now
@@ -113,6 +123,8 @@ class Share:
         return self.limit.rate * self.weight * max(0.0, now - self._at)
 
     def _fill(self, now: float) -> None:
-        grown = self.level + self._made(now)
-        self.level = max(self.level, min(self.capacity, grown))
+        before = self.level
+        grown = before + self._made(now)
+        self.level = max(before, min(self.capacity, grown))
+        self._filled += self.level - before
         self._at = max(self._at, now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from serve_app.access.caller import Caller, Scope
 from serve_app.access.keeper import Keeper
@@ -25,7 +26,7 @@ class Router:
     latency_s: float
     admitted: int = 0
     largest: int = 0
-    waiting: tuple[float, Answer] | None = None
+    waiting: tuple[float, Callable[[], Answer]] | None = None
     refusals: list[QuotaExceeded] = field(default_factory=list)
 
     def ask(self, caller: Caller = CALLER, *, requests: int = 0, images: int = 0) -> bool:
@@ -94,6 +95,14 @@ class Fleet:
         """As `wake_keeper`, with a keeper that knows nothing."""
         self._wake(Keeper(self.clock))
 
+    def start_while_routers_wait(self, seconds: float) -> None:
+        """A keeper was missed by everybody; the next call starts another and waits for it."""
+        self.keeper = Keeper(self.clock)
+        for router in self.routers:
+            router.quotas.go_on()
+            call = partial(self.keeper.renew, router.name, router.quotas.reports())
+            router.waiting = (self.now + seconds, call)
+
     def _wake(self, keeper: Keeper | None) -> None:
         assert keeper is not None
         self.keeper = keeper
@@ -114,7 +123,7 @@ class Fleet:
         if router.waiting is not None:
             if self.now < router.waiting[0]:
                 return
-            router.quotas.note(router.waiting[1])
+            router.quotas.note(router.waiting[1]())
             router.waiting = None
             router.report_at = self.now + PERIOD_S
         elif self.now >= router.report_at and (
@@ -129,10 +138,8 @@ class Fleet:
             self._unheard.append((router.name, reports))
             router.report_at = self.now + PERIOD_S
         else:
-            router.waiting = (
-                self.now + router.latency_s,
-                self.keeper.renew(router.name, reports),
-            )
+            answer = self.keeper.renew(router.name, reports)
+            router.waiting = (self.now + router.latency_s, lambda: answer)
 
 
 def greedy(number: int, router: Router) -> None:

@@ -46,6 +46,21 @@ def test_a_keeper_that_starts_slowly_neither_opens_the_gate_nor_shuts_it(
     assert fleet.run(10, greedy) == pytest.approx(10 * RATE, rel=0.02)
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1])
+def test_what_comes_in_while_a_keeper_starts_is_no_debt_to_it(fleet: Fleet, seconds: float) -> None:
+    fleet.start_while_routers_wait(seconds)
+    assert fleet.run(seconds + 0.5, greedy) == pytest.approx(
+        (seconds + 0.5) * RATE, abs=0.15 * RATE
+    )
+    assert fleet.run(10, greedy) == pytest.approx(10 * RATE, rel=0.02)
+
+
+def test_a_keeper_that_is_slow_every_time_does_not_open_the_gate() -> None:
+    slow = Fleet(QuotaSettings(requests_per_s=RATE), 3, latency_s=0.5)
+    slow.run(5, greedy)
+    assert 0.9 * 20 * RATE <= slow.run(20, greedy) <= 1.02 * 20 * RATE
+
+
 @pytest.mark.parametrize("seconds", [0.3, 1, 4])
 def test_a_keeper_that_hangs_neither_opens_the_gate_nor_shuts_it(
     fleet: Fleet, seconds: float
