@@ -32,6 +32,9 @@ METHODS = frozenset(
 OTHER_METHOD = "_OTHER"
 """What the semantic conventions call a method that nobody knows."""
 
+EXPORT_EVERY_MS = 1000
+"""What a replica loses of its traces at most when its process is killed."""
+
 EXPORT_TIMEOUT_S = 5.0
 """Of one export: what a replica's end may wait for a receiver that does not answer."""
 
@@ -49,7 +52,8 @@ class Spans:
     def exported(cls, options: TracingOptions, deployment: str, replica: str) -> "Spans":
         """Spans that leave in batches, on a thread of their own, to the OTLP receiver."""
         exporter = OTLPSpanExporter(endpoint=options.endpoint, timeout=EXPORT_TIMEOUT_S)
-        return cls.processed(BatchSpanProcessor(exporter), options, deployment, replica)
+        processor = BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_EVERY_MS)
+        return cls.processed(processor, options, deployment, replica)
 
     @classmethod
     def processed(
@@ -90,11 +94,8 @@ class Spans:
             yield
 
     @contextmanager
-    def below(self, name: str, parent: str | None) -> Iterator[None]:
-        """A span below one of another process or task; none where that was not sampled."""
-        if parent is None:
-            yield
-            return
+    def below(self, name: str, parent: str) -> Iterator[None]:
+        """A span below one of another process or task, by its `traceparent`."""
         with _ended(self._tracer.start_span(name, _context(parent))):
             yield
 

@@ -32,3 +32,8 @@ class TracingOptions:
 def step(spans: Spans | None, name: str) -> AbstractContextManager[None]:
     """A span below the current one while the block runs; nothing where tracing is off."""
     return NOTHING if spans is None else spans.step(name)
+
+
+def below(spans: Spans | None, name: str, parent: str | None) -> AbstractContextManager[None]:
+    """A span below the `traceparent`; nothing where that was not sampled, or tracing is off."""
+    return NOTHING if spans is None or parent is None else spans.below(name, parent)

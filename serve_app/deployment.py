@@ -1,7 +1,9 @@
 """The Ray Serve deployment of the Router: puts the parts together in one replica."""
 
+from __future__ import annotations
+
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -31,11 +33,16 @@ from serve_app.requests_policy import METRIC
 from serve_app.scrape import Scrape
 from serve_app.settings import Settings
 
+if TYPE_CHECKING:
+    from deployments.spans import Spans
+
 ROUTER, FAQ_RANKER, IMAGE_CLASSIFIER = "Router", "FaqRanker", "ImageClassifier"
 
 
 class RouterDeployment(GrpcMethods):
     """One replica of the HTTP router, which answers gRPC too."""
+
+    _spans: Spans | None = None  # also where the start failed, for `__del__`
 
     def __init__(
         self,

@@ -1,8 +1,11 @@
 """The Ray Serve deployment of the FAQ ranker: serves a registered version, answers calls."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import ray
 from ray import serve
@@ -14,7 +17,10 @@ from deployments.faq.load import METRIC, QuestionLoad
 from deployments.faq.served import Following, ServedModel
 from deployments.registry import ModelVersion, Registry
 from deployments.telemetry import Metrics, Report
-from deployments.tracing import TracingOptions
+from deployments.tracing import TracingOptions, below
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,6 +30,8 @@ class FaqRankerDeployment:
 
     Routers call it over direct connections, and through the handle while they have none.
     """
+
+    _spans: Spans | None = None  # also where the start failed, for `__del__`
 
     def __init__(
         self,
@@ -83,10 +91,8 @@ class FaqRankerDeployment:
         return wire.encode(self._rank(call.questions))
 
     def _rank(self, questions: Sequence[Question]) -> RankedBatch:
-        if self._spans is None:
-            return self._model.rank(questions)
-        # Whoever batched them gave all the batch's trace.
-        with self._spans.below("rank", questions[0].trace if questions else None):
+        # Whoever batched them gave all of them the batch's trace.
+        with below(self._spans, "rank", questions[0].trace if questions else None):
             return self._model.rank(questions)
 
 

@@ -3,11 +3,13 @@
 Importing this module does not import torch: the application is put together where there is none.
 """
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import ray
 from ray import serve
@@ -16,6 +18,9 @@ from deployments.contracts import ClassifiedBatch, ClassifierStatus, Picture
 from deployments.registry import ModelVersion, Registry
 from deployments.telemetry import Report
 from deployments.tracing import TracingOptions
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 
 class Options(Protocol):
@@ -31,6 +36,8 @@ class Options(Protocol):
 
 class ImageClassifierDeployment:
     """One replica: ready when the digest is checked, the model loaded and batches measured."""
+
+    _spans: Spans | None = None  # also where the start failed, for `__del__`
 
     def __init__(
         self,

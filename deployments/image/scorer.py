@@ -27,6 +27,7 @@ from deployments.contracts import (
 from deployments.image.classifier import Prediction
 from deployments.image.engine import OutOfDeviceMemory, Pixels
 from deployments.telemetry import Metrics
+from deployments.tracing import below
 
 if TYPE_CHECKING:
     from deployments.spans import Spans
@@ -169,9 +170,7 @@ class ImageScorer:
             return await loop.run_in_executor(self._threads, self._traced, pictures, trace)
 
     def _traced(self, pictures: list[Picture], trace: str | None) -> list[bytes | Exception]:
-        if self._spans is None:
-            return self._forward(pictures)
-        with self._spans.below("forward", trace):
+        with below(self._spans, "forward", trace):
             return self._forward(pictures)
 
     def check_health(self) -> None:

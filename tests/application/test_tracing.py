@@ -9,7 +9,7 @@ from tests.otlp import receiving
 PORT = 8124
 SPANS = ("admission", "queue", "batch", "rank", "decode", "forward")
 EXPORT_S = 30
-"""Replicas send what they have every 5 seconds."""
+"""Replicas send what they have every second."""
 
 
 def test_a_trace_reaches_the_models_of_both_scenarios(data_dir: Path, shared: Path) -> None:
@@ -40,18 +40,8 @@ def test_a_trace_reaches_the_models_of_both_scenarios(data_dir: Path, shared: Pa
             client.post("/v1/faq/rank", json={"question": "What is a promise?"})
             assert (asked.status_code, shown.status_code) == (200, 200)
             receiver.wait_for(*SPANS, timeout_s=EXPORT_S)
-            last = client.post(
-                "/v1/images/classify",
-                content=example_png(),
-                headers={
-                    "traceparent": f"00-{'ef' * 16}-{'12' * 8}-01",
-                    "content-type": "image/png",
-                },
-            )
-            assert last.status_code == 200
-        # What was sampled last leaves when the replicas end.
-        traces = {span.trace_id.hex() for span in receiver.spans()}
-        assert traces == {*ids.values(), "ef" * 16}
+
+        assert {span.trace_id.hex() for span in receiver.spans()} == set(ids.values())
         by_trace = {
             key: {span.name for span in receiver.spans() if span.trace_id.hex() == trace}
             for key, trace in ids.items()

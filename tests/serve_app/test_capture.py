@@ -47,11 +47,7 @@ async def test_questions_are_kept_redacted_with_what_was_found(tmp_path: Path) -
         "model": "faq",
         "version": "3",
         "items": [
-            {
-                "question": question,
-                "matched": True,
-                "matches": [["Q0", "A0", 0.9], ["Q1", "A1", 0.45]],
-            }
+            {"question": question, "matched": True, "matches": found}
             for question in ("why <email>", "call <number>")
         ],
     }

@@ -3,8 +3,8 @@
 Marks stand in every place where a secret or an input may come: headers, the query, bodies, keys,
 tokens and file names, in requests that succeed and in requests that fail.
 
-Two things are given back on purpose, as their standards say, and bear no mark here: `x-request-id`
-and `tracestate`.
+Given back on purpose, and without a mark here: `x-request-id` and `tracestate`, as their standards
+say; and to who sent it alone, the name of an unknown field.
 """
 
 import json
