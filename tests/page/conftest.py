@@ -12,10 +12,6 @@ import pytest
 from tests.page.server import Served, serving
 from tests.serve_app.fakes import Application
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: the page is not tested"
-)
-
 CHROMIUM = shutil.which("chromium")
 
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
@@ -28,6 +24,9 @@ Serve = Callable[..., Served[Application]]
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page is not tested")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: the page is not tested"
+    )
     with playwright.sync_playwright() as running:
         # Without its sandbox, which root may not have.
         browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
