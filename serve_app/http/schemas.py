@@ -23,6 +23,8 @@ from serve_app.errors import (
 
 QUESTION_CHARACTERS = 8192
 QUESTIONS = 256
+VISIBLE = r"[^\s\u001c-\u001f\u0085]"
+"""What `str.strip` leaves; these five are no white space to JSON Schema (ECMA-262)."""
 TOP_K_FAQ = 100
 TOP_K_IMAGE = 1000
 
@@ -39,7 +41,7 @@ QuestionText = Annotated[
         min_length=1,
         max_length=QUESTION_CHARACTERS,
         examples=["How do I copy an array?"],
-        json_schema_extra={"pattern": r"\S"},
+        json_schema_extra={"pattern": VISIBLE},
     ),
 ]
 

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from serve_app.fast_path import LOCAL
+from serve_app.settings import HttpSettings
 
 
 def run_haproxy(binary: str, *arguments: str) -> str:
@@ -41,6 +42,14 @@ def test_haproxy_gets_a_deadline_for_heads_once(tmp_path: Path) -> None:
     text = configuration.read_text()
     assert text.count("    timeout http-request 10s\n") == 1
     assert text.index("defaults") < text.index("http-request") < text.index("listen")
+
+
+def test_haproxy_leaves_refusals_to_the_service() -> None:
+    settings = HttpSettings()
+    # HAProxy keeps 1 KiB of a buffer for itself.
+    head_bytes = int(LOCAL["RAY_SERVE_HAPROXY_TUNE_BUFSIZE"]) - 1024
+    assert head_bytes > settings.header_limit_bytes
+    assert int(LOCAL["RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"]) > settings.deadline_s
 
 
 def test_the_haproxy_of_ray_serve_is_there() -> None:

@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from serve_app import lingering
 from serve_app.edge import Edge
+from tests.serve_app.server import served
 
 HEAD = b"POST /any HTTP/1.1\r\nhost: a\r\n"
 
@@ -25,15 +24,8 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Where uvicorn serves the edge around it."""
-    config = uvicorn.Config(Edge(refuse), port=0, lifespan="off", log_level="critical")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        pass
-    yield int(server.servers[0].sockets[0].getsockname()[1])
-    server.should_exit = True
-    thread.join()
+    with served(Edge(refuse)) as url:
+        yield int(url.rpartition(":")[2])
 
 
 @contextlib.asynccontextmanager

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from serve_app.http.openapi.protocol import REQUEST, RESPONSE
 
 from serve_app.access.admission import Admission, Everyone, Headers, Unlimited
 from serve_app.access.caller import LOCAL, Caller
 from serve_app.access.caller import Scope as Needed
 from serve_app.errors import QuotaExceeded
+from serve_app.http.openapi.protocol import REQUEST, RESPONSE
 from serve_app.readiness import State
 from serve_app.settings import HttpSettings
 from tests.serve_app.fakes import FAQ, IMAGE, Application
