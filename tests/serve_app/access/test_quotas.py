@@ -93,7 +93,8 @@ def test_a_demand_that_moves_gets_the_quota(
     then = fleet.run(10, demand)
     # The Router it moves to lets its part of a burst in, which is paid off at once.
     ahead = max(1, burst / routers)
-    assert 9.7 * rate + burst - routers <= first <= 10.1 * rate + burst + ahead
+    # A demand that moves with every report leaves some of the burst unspent.
+    assert 9.8 * rate - 1 <= first <= 10.1 * rate + burst + ahead
     assert 0.98 * 10 * rate - 1 - ahead <= then <= 10.2 * rate + ahead + 1
 
 
