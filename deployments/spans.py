@@ -36,7 +36,7 @@ EXPORT_EVERY_MS = 1000
 """What a replica loses of its traces at most when its process is killed."""
 
 EXPORT_TIMEOUT_S = 5.0
-"""Of one export: what a replica's end may wait for a receiver that does not answer."""
+"""Of one export with its repeats: a replica that ends waits for them."""
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -86,6 +86,11 @@ class Spans:
     def current(self) -> str | None:
         """The `traceparent` of the current span; None where it is not sampled."""
         return _traceparent(trace.get_current_span())
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the current span is."""
+        return trace.get_current_span().get_span_context().trace_flags.sampled
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -154,6 +159,8 @@ class RequestSpan:
         """Ends it with what the request log says too; `code` is the problem's."""
         contexts.detach(self._token)
         span = self._span
+        if not span.is_recording():
+            return
         is_known = method in METHODS
         span.update_name(f"{method if is_known else 'HTTP'} {route}")
         span.set_attributes(

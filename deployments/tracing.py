@@ -30,8 +30,8 @@ class TracingOptions:
 
 
 def step(spans: Spans | None, name: str) -> AbstractContextManager[None]:
-    """A span below the current one while the block runs; nothing where tracing is off."""
-    return NOTHING if spans is None else spans.step(name)
+    """A span below the current one while the block runs; nothing where that is not sampled."""
+    return NOTHING if spans is None or not spans.is_sampled else spans.step(name)
 
 
 def below(spans: Spans | None, name: str, parent: str | None) -> AbstractContextManager[None]:
