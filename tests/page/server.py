@@ -17,21 +17,9 @@ A = TypeVar("A")
 class Served(Generic[A]):
     """What is served, and where."""
 
-    def __init__(self, application: A, url: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, application: A, url: str) -> None:
         self.application = application
         self.url = url
-        self._loop = loop
-
-    def call(self, action: Callable[[], object]) -> None:
-        """Runs `action` on the application's loop, and waits for its end."""
-        done = threading.Event()
-
-        def act() -> None:
-            action()
-            done.set()
-
-        self._loop.call_soon_threadsafe(act)
-        assert done.wait(START_S)
 
 
 class _Server(uvicorn.Server):
@@ -64,7 +52,7 @@ def serving(
             timeout_graceful_shutdown=2,
         )
         servers.append(_Server(config, started.set))
-        found.append(Served(application, url, asyncio.get_running_loop()))
+        found.append(Served(application, url))
         await servers[0].serve([listening])
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
