@@ -132,7 +132,7 @@ def test_errors_carry_their_code(stub: GRPCInferenceServiceStub) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         stub.ModelInfer(question(" "))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    trailing = {item.key: item.value for item in raised.value.trailing_metadata()}
+    trailing: dict[str, Any] = {item.key: item.value for item in raised.value.trailing_metadata()}
     assert trailing["code"] == "question_empty"
     assert trailing["request_id"]
 

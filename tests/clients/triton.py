@@ -7,7 +7,7 @@ the width of decoded pictures.
 import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +99,15 @@ def report(asker: Asker, size: int, paths: Sequence[str]) -> Json:
     pixels = np.full((2, size, size, 3), 128, np.uint8)
     small = np.zeros((1, 3, 5, 3), np.uint8)
     pictures = texts([Path(path).read_bytes() for path in paths])
-    faq: Any = ("faq", "question", asked)
+    faq: Sequence[Any] = ("faq", "question", asked)
+    ask: Callable[..., Json] = asker.infer
     return {
         **asker.metadata(),
-        "questions": asker.infer(*faq, request_id="mine", parameters=two),
-        "some": asker.infer(*faq, ["probability"], timeout=20_000_000),
-        "json": asker.infer(*faq, ["id", "question", "probability"], binary=False, parameters=two),
-        "pictures": asker.infer("image", "image", pictures, parameters={"top_k": 3}),
-        "pixels": asker.infer("image", "image", pixels, parameters={"top_k": 1}),
+        "questions": ask(*faq, request_id="mine", parameters=two),
+        "some": ask(*faq, ["probability"], timeout=20_000_000),
+        "json": ask(*faq, ["id", "question", "probability"], binary=False, parameters=two),
+        "pictures": ask("image", "image", pictures, parameters={"top_k": 3}),
+        "pixels": ask("image", "image", pixels, parameters={"top_k": 1}),
         "refused": {
             "top_k": asker.refusal(*faq, parameters={"top_k": 0}),
             "name": asker.refusal("faq", "text", asked),
