@@ -25,7 +25,8 @@ NUMBERS: Mapping[str, np.dtype[Any]] = {
 }
 BYTES = "BYTES"
 MOST_DIMENSIONS = 8
-LARGEST_FP32 = float(np.finfo(np.float32).max)
+LARGEST_FP32 = 3.4028235e38
+"""As JSON writes it, a little above the largest number of 32 bits, to which it is rounded."""
 
 _LENGTH = struct.Struct("<I")
 _VALUES: Mapping[str, Any] = {

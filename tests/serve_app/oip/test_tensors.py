@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serve_app.errors import InvalidField, InvalidRequest, OutOfRange
@@ -54,6 +54,7 @@ def test_raw_bytes_come_back(tensor: Tensor) -> None:
     assert same(from_raw(head, to_raw(tensor)), tensor)
 
 
+@example(Tensor("x", "FP32", (1,), np.full(1, np.finfo(np.float32).max)), False)
 @given(tensors(), st.booleans())
 def test_json_comes_back(tensor: Tensor, nested: bool) -> None:
     head = declared(tensor.name, tensor.datatype, tensor.shape)
