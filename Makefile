@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test lint format bench bench-gpu serve-config settings clean
+.PHONY: serve test lint format bench bench-gpu serve-config settings proto clean
 
 # `exec`, so that Ctrl-C and TERM reach the service and not a shell in between.
 serve: $(INSTALLED)
@@ -43,5 +43,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $(INSTALLED)
 
+# After a change of the protocol's messages.
+proto: $(INSTALLED)
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. serve_app/oip/wire/inference.proto
+
 clean:
-	rm -rf $(VENV) .scoring benchmarks/.peers .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .scoring benchmarks/.peers tests/.environments .pytest_cache .mypy_cache .ruff_cache .hypothesis

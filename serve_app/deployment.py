@@ -19,7 +19,7 @@ from serve_app.capture import Capture
 from serve_app.edge import straight_way
 from serve_app.faq_gateway import FaqGateway
 from serve_app.handles import ClassifierHandle, RankerHandle
-from serve_app.http.face import HttpFace
+from serve_app.http.face import Bookkeeping, HttpFace
 from serve_app.http.routes import http_face
 from serve_app.image_gateway import ImageGateway
 from serve_app.models import Missing, Models, preprocessing_of
@@ -76,13 +76,16 @@ class RouterDeployment(GrpcMethods):
                 spans=self._spans,
             )
         log = settings.log
-        self._log = RequestLog(settings.log_file, max_bytes=log.max_bytes, files=log.files)
+        self._books = Bookkeeping(
+            self._metrics,
+            RequestLog(settings.log_file, max_bytes=log.max_bytes, files=log.files),
+        )
         self.grpc_face = GrpcFace(
             inference(self._faq, self._image, self._readiness, self._admission, settings.http),
             self._admission,
             settings.http,
-            self._metrics,
-            self._log,
+            self._books,
+            self._spans,
         )
         own = serve.get_deployment_handle(ROUTER, context.app_name)
         self._scrape = Scrape([own, ranker] if classifier is None else [own, ranker, classifier])
@@ -101,8 +104,7 @@ class RouterDeployment(GrpcMethods):
             admission=self._admission,
             settings=self._settings.http,
             auth=self._settings.auth,
-            metrics=self._metrics,
-            log=self._log,
+            books=self._books,
             spans=self._spans,
             capture=Capture.of(self._settings.capture, self._settings.capture_file),
         )

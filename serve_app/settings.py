@@ -6,12 +6,14 @@ Unknown keys are refused, because Ray Serve's own configuration drops them witho
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from deployments.tracing import TracingOptions
 from serve_app.access.loopback import is_loopback, is_trustworthy
+
+if TYPE_CHECKING:
+    from deployments.tracing import TracingOptions
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -279,8 +281,11 @@ class TracingSettings(Section):
     )
 
     @property
-    def options(self) -> TracingOptions | None:
+    def options(self) -> "TracingOptions | None":
         """What a replica needs to know; None where nothing is traced."""
+        # Here, because clients read settings' neighbours and need nothing of the deployments.
+        from deployments.tracing import TracingOptions
+
         return TracingOptions(self.endpoint, self.sample_ratio) if self.endpoint else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from deployments.faq import wire
 from deployments.faq.load import METRIC, QuestionLoad
 from deployments.faq.served import Following, ServedModel
 from deployments.registry import ModelVersion, Registry
+from deployments.replica_log import log_to_the_replicas_file
 from deployments.telemetry import Metrics, Report
 from deployments.tracing import TracingOptions, below
 
@@ -41,7 +41,7 @@ class FaqRankerDeployment:
         is_local: bool,
         tracing: TracingOptions | None = None,
     ):
-        _log_to_the_replicas_file()
+        log_to_the_replicas_file()
         self._replica = serve.get_replica_context().replica_id.unique_id
         self._metrics = Metrics()
         self._spans = tracing.spans("FaqRanker", self._replica) if tracing else None
@@ -94,9 +94,3 @@ class FaqRankerDeployment:
         # Whoever batched them gave all of them the batch's trace.
         with below(self._spans, "rank", questions[0].trace if questions else None):
             return self._model.rank(questions)
-
-
-def _log_to_the_replicas_file() -> None:
-    """Ray Serve writes its own logger's records there, and loses all others on the fast path."""
-    for handler in logging.getLogger("ray.serve").handlers:
-        logging.getLogger("deployments").addHandler(handler)

@@ -97,6 +97,26 @@ class RequestRecord:
         }
 
 
+class Bookkeeping:
+    """Counts and logs each request once, whichever door it came through."""
+
+    def __init__(self, metrics: Metrics, log: RequestLog):
+        self._metrics = metrics
+        self._log = log
+
+    def finish(self, record: RequestRecord, *, is_quiet: bool) -> None:
+        """Ends a request; a quiet one is not logged while it succeeds."""
+        # Status 0: the task was cancelled before an answer, because the client left.
+        record.status = record.status or CLIENT_CLOSED
+        total_ms = record.elapsed_ms()
+        self._metrics.observe_request(record.route, record.status, total_ms / 1000)
+        if record.code is not None:
+            caller = None if record.caller is None else record.caller.id
+            self._metrics.observe_refusal(record.code, caller)
+        if not is_quiet or record.status >= 400:
+            self._log.write(record.line(total_ms))
+
+
 class HttpFace:
     """Wraps the routes; an ASGI application."""
 
@@ -104,15 +124,13 @@ class HttpFace:
         self,
         router: Router,
         settings: HttpSettings,
-        metrics: Metrics,
-        log: RequestLog,
+        books: Bookkeeping,
         spans: Spans | None = None,
     ):
         self.router = router
         self._limit_bytes = settings.header_limit_bytes
         self._headers = AnswerHeaders(settings)
-        self._metrics = metrics
-        self._log = log
+        self._books = books
         self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,20 +158,9 @@ class HttpFace:
             logger.exception("request %s failed", record.request_id)
             await exchange.fail(InternalError("an unexpected error; quote the request id"))
         finally:
-            self._finish(record)
+            self._books.finish(record, is_quiet=record.route in QUIET_ROUTES)
             if span is not None:
-                _end(span, record)
-
-    def _finish(self, record: RequestRecord) -> None:
-        # Status 0: the task was cancelled before an answer, because the client left.
-        record.status = record.status or CLIENT_CLOSED
-        total_ms = record.elapsed_ms()
-        self._metrics.observe_request(record.route, record.status, total_ms / 1000)
-        if record.code is not None:
-            caller = None if record.caller is None else record.caller.id
-            self._metrics.observe_refusal(record.code, caller)
-        if record.route not in QUIET_ROUTES or record.status >= 400:
-            self._log.write(record.line(total_ms))
+                end_span(span, record)
 
 
 class _Exchange:
@@ -196,7 +203,8 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
 
-def _end(span: RequestSpan, record: RequestRecord) -> None:
+def end_span(span: RequestSpan, record: RequestRecord) -> None:
+    """Ends a request's span with what its record may tell."""
     span.end(
         method=record.method,
         route=record.route,

@@ -110,7 +110,6 @@ def security_headers(issuer: str | None) -> dict[str, str]:
     )
     return {
         "content-security-policy": "; ".join(policy),
-        "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
         "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         "cross-origin-opener-policy": "same-origin",

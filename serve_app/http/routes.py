@@ -11,14 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from deployments.telemetry import Metrics
 from deployments.tracing import step
 from serve_app.access.admission import Admission
 from serve_app.access.caller import Scope as Needed
 from serve_app.capture import Capture
 from serve_app.faq_gateway import FaqGateway
 from serve_app.http.examples import Examples, ExamplesRoute
-from serve_app.http.face import RECORD, HttpFace
+from serve_app.http.face import RECORD, Bookkeeping, HttpFace
 from serve_app.http.faq import FaqRoutes
 from serve_app.http.images import ImageRoutes
 from serve_app.http.page import PageRoutes
@@ -27,7 +26,6 @@ from serve_app.image_gateway import ImageGateway
 from serve_app.oip.http import ProtocolRoutes
 from serve_app.oip.wiring import inference
 from serve_app.readiness import Readiness
-from serve_app.request_log import RequestLog
 from serve_app.settings import Access, AuthSettings, HttpSettings
 
 if TYPE_CHECKING:
@@ -46,8 +44,7 @@ def http_face(
     admission: Admission,
     settings: HttpSettings,
     auth: AuthSettings,
-    metrics: Metrics,
-    log: RequestLog,
+    books: Bookkeeping,
     spans: Spans | None = None,
     capture: Capture | None = None,
 ) -> HttpFace:
@@ -116,7 +113,7 @@ def http_face(
         *get("/docs/{file}", system.docs_file, settings.docs),
         *get_page(),
     ]
-    return HttpFace(Router(routes, redirect_slashes=False), settings, metrics, log, spans)
+    return HttpFace(Router(routes, redirect_slashes=False), settings, books, spans)
 
 
 class _Endpoint:

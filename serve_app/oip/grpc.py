@@ -6,23 +6,25 @@ nobody is refused before the body is read; `GRPC_MESSAGE_BYTES` bounds it.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from grpc import StatusCode
 from starlette.requests import Request
 
-from deployments.telemetry import Metrics
+from deployments.tracing import step
 from serve_app.access.admission import Admission, Headers
 from serve_app.access.caller import Scope
 from serve_app.errors import InternalError, ScoringError
 from serve_app.http.deadlines import deadline_of
-from serve_app.http.face import CLIENT_CLOSED, MOST_ID_BYTES, RequestRecord
+from serve_app.http.face import MOST_ID_BYTES, Bookkeeping, RequestRecord, end_span
 from serve_app.oip.http import server_metadata
 from serve_app.oip.inference import Inference, Work
 from serve_app.oip.messages import parse, written
 from serve_app.oip.wire import inference_pb2 as wire
-from serve_app.request_log import RequestLog
 from serve_app.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from deployments.spans import Spans
 
 logger = logging.getLogger(__name__)
 
@@ -77,14 +79,14 @@ class GrpcFace:
         inference: Inference,
         admission: Admission,
         settings: HttpSettings,
-        metrics: Metrics,
-        log: RequestLog,
+        books: Bookkeeping,
+        spans: "Spans | None" = None,
     ):
         self._inference = inference
         self._admission = admission
         self._settings = settings
-        self._metrics = metrics
-        self._log = log
+        self._books = books
+        self._spans = spans
 
     async def call(
         self,
@@ -98,6 +100,7 @@ class GrpcFace:
         Raised, an error would be logged by Ray Serve with its trace, at every bad request.
         """
         record = RequestRecord(_request_id(context), "gRPC", route=f"/{SERVICE}/{method}")
+        span = None if self._spans is None else self._spans.request(_headers(context))
         try:
             result = await answer(record)
             record.status = 200
@@ -110,7 +113,9 @@ class GrpcFace:
             _fail(context, record, hidden)
             result = empty
         finally:
-            self._finish(record, method)
+            self._books.finish(record, is_quiet=method in QUIET)
+            if span is not None:
+                end_span(span, record)
         return result
 
     async def infer(
@@ -122,7 +127,8 @@ class GrpcFace:
             Request({"type": "http", "headers": headers}), self._settings.deadline_s
         )
         self._inference.catalogue.require(message.model_name)
-        record.caller = await self._admission.admit(headers, Scope(message.model_name))
+        with step(self._spans, "admission"):
+            record.caller = await self._admission.admit(headers, Scope(message.model_name))
         record.request_bytes = message.ByteSize()
         version = message.model_version or None
         request = parse(message, self._inference.scorer(message.model_name, version))
@@ -135,14 +141,6 @@ class GrpcFace:
     def inference(self) -> Inference:
         """What both doors call."""
         return self._inference
-
-    def _finish(self, record: RequestRecord, method: str) -> None:
-        # Status 0: the call was cancelled before its answer, because the client left.
-        record.status = record.status or CLIENT_CLOSED
-        total_ms = record.elapsed_ms()
-        self._metrics.observe_request(record.route, record.status, total_ms / 1000)
-        if method not in QUIET or record.status >= 400:
-            self._log.write(record.line(total_ms))
 
 
 class GrpcMethods:

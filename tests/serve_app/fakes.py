@@ -26,7 +26,7 @@ from deployments.telemetry import Metrics, exposition
 from serve_app.access.admission import Admission, Everyone, Unlimited
 from serve_app.capture import Capture
 from serve_app.faq_gateway import FaqGateway
-from serve_app.http.face import HttpFace
+from serve_app.http.face import Bookkeeping, HttpFace
 from serve_app.http.routes import http_face
 from serve_app.image_gateway import ImageGateway
 from serve_app.readiness import ModelStatus, Readiness, State
@@ -151,6 +151,9 @@ class Application:
             }
         )
         self.readiness.show(self.metrics)
+        self.books = Bookkeeping(
+            self.metrics, RequestLog(self.log_file, max_bytes=1 << 20, files=2)
+        )
         self.pictures = ImageGateway(
             self.image, PREPROCESSING, image or ImageSettings(), self.metrics, spans=spans
         )
@@ -164,8 +167,7 @@ class Application:
             admission=admission or Admission(Everyone(), Unlimited()),
             settings=http or HttpSettings(),
             auth=auth or AuthSettings(),
-            metrics=self.metrics,
-            log=RequestLog(self.log_file, max_bytes=1 << 20, files=2),
+            books=self.books,
             spans=spans,
             capture=Capture.of(capture or CaptureSettings(), self.capture_file),
         )

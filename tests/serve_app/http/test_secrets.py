@@ -34,7 +34,7 @@ TRACE = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
 HEADERS = {
     **{name: f"{MARK}{name}" for name in ("user-agent", "referer", "origin", "baggage")},
     **{name: f"{MARK}-{name}" for name in ("x-forwarded-for", "forwarded", "x-real-ip", "via")},
-    **{name: f"{MARK}-{name}" for name in ("proxy-authorization", "x-custom", "from", "accept")},
+    **{name: f"{MARK}-{name}" for name in ("x-custom", "from", "accept")},
     "cookie": f"session={MARK}cookie",
     "authorization": f"Bearer {JWT}",
     "x-api-key": KEY,
@@ -118,6 +118,7 @@ async def send(client: httpx.AsyncClient, problems: list[str]) -> list[int]:
         await client.post(image, content=MARK, headers=bad),
         await client.post(image, content=MARK, headers={"content-type": MARK}),
         await client.post(faq, json={"question": MARK}, headers={"x-request-timeout-ms": MARK}),
+        await client.post(faq, json={"question": MARK}, headers={"proxy-authorization": MARK}),
         await client.get(f"/{MARK}/path?token={MARK}"),
         await client.request("GET", f"{faq}?token={MARK}"),
     ]

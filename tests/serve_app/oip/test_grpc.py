@@ -17,7 +17,6 @@ from serve_app.oip.grpc import CODES, GrpcFace, GrpcMethods
 from serve_app.oip.wire import inference_pb2 as wire
 from serve_app.oip.wiring import inference
 from serve_app.readiness import State
-from serve_app.request_log import RequestLog
 from serve_app.settings import HttpSettings
 from tests.serve_app.fakes import FAQ, Application
 from tests.serve_app.oip.fakes import FakeContext
@@ -38,8 +37,7 @@ class Service(GrpcMethods):
         settings = settings or HttpSettings()
         fakes = self.application
         parts = inference(fakes.gateway, fakes.pictures, fakes.readiness, admission, settings)
-        log = RequestLog(fakes.log_file, max_bytes=1 << 20, files=2)
-        self.grpc_face = GrpcFace(parts, admission, settings, fakes.metrics, log)
+        self.grpc_face = GrpcFace(parts, admission, settings, fakes.books)
 
 
 @pytest.fixture
