@@ -16,7 +16,7 @@ from serve_app.access.key_file import KeysUnreadable
 from serve_app.cli.follow import follow
 from serve_app.cli.messages import fail
 from serve_app.cli.stop import StopSignal
-from serve_app.configuration import Configuration
+from serve_app.configuration import API_KEY, Configuration
 from serve_app.fast_path import FAST_PATH, LOCAL
 from serve_app.grpc_port import LOOPBACK_ONLY, grpc_options
 from serve_app.models import Missing, Models, PreparationFailed, prepare
@@ -150,9 +150,12 @@ def _welcome(settings: Settings, models: Models) -> None:
     question = shlex.quote('{"question": "what is a closure", "top_k": 3}')
     classify = shlex.quote(f"{url}/v1/images/classify?top_k=3")
     picture = shlex.quote(str(EXAMPLE_PICTURE))
-    print(f"\nready on {url} (documentation: {url}/docs); try\n")
-    print(f"  curl -s {url}/v1/faq/rank -H 'content-type: application/json' -d {question}")
-    print(f"  curl -s {classify} -H 'content-type: image/png' --data-binary @{picture}")
+    key = ""
+    if settings.keys_file.exists() or settings.auth.issuer is not None:
+        key = f' -H "authorization: Bearer ${API_KEY}"'
+    print(f"\nready on {url} (documentation: {url}/docs); open it in a browser, or try\n")
+    print(f"  curl -s {url}/v1/faq/rank{key} -H 'content-type: application/json' -d {question}")
+    print(f"  curl -s {classify}{key} -H 'content-type: image/png' --data-binary @{picture}")
     print(f"  curl -s {url}/readyz\n")
     if isinstance(models.image, Missing):
         print(f"The image routes answer 503: {models.image.reason}\n")
