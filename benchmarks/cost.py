@@ -43,7 +43,9 @@ def run(options: Options, command: str) -> Report:
         print(f"round {number + 1} of {options.rounds}", flush=True)
         for server in servers:
             if options.wants(server.name):
-                payloads = _with_key(questions(server, texts, expected), key)
+                payloads = questions(server, texts, expected)
+                if server.family == APPLICATION:
+                    payloads = _with_key(payloads, key)
                 sizes = own_sizes(options.connections)
                 measure_server(server, payloads, sizes, options, findings)
     rows = report.summarise(findings.measurements)

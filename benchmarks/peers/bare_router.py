@@ -3,6 +3,7 @@
 import asyncio
 
 import orjson
+from starlette.routing import Router as StarletteRouter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.contracts import Question
@@ -11,6 +12,8 @@ from serve_app.edge import straight_way
 
 DEADLINE_S = 30.0
 RANK, READY = "/v1/faq/rank", "/readyz/faq"
+_LIFESPAN = StarletteRouter()
+"""Says that the application has started, and nothing else."""
 
 
 class BareRouter(RouterDeployment):
@@ -22,6 +25,7 @@ class BareRouter(RouterDeployment):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            await _LIFESPAN(scope, receive, send)
             return
         status, body = 200, b"{}"
         if scope["path"] == RANK:
