@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.contracts import Question
 from serve_app.deployment import RouterDeployment
 from serve_app.edge import straight_way
+from serve_app.faq_gateway import FaqGateway
+from serve_app.readiness import Readiness
 
 DEADLINE_S = 30.0
 RANK, READY = "/v1/faq/rank", "/readyz/faq"
@@ -17,13 +19,22 @@ _LIFESPAN = StarletteRouter()
 
 
 class BareRouter(RouterDeployment):
-    """Answers `POST /v1/faq/rank` with one question, and says when it is ready."""
+    """Its application is another one."""
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # type: ignore[override]
-        straight_way.application = self._answer
-        return self._answer
+        straight_way.application = Bare(self._faq, self._readiness)
+        return straight_way.application
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+
+class Bare:
+    """Answers `POST /v1/faq/rank` with one question, and says when it is ready."""
+
+    def __init__(self, faq: FaqGateway, readiness: Readiness):
+        self._faq = faq
+        self._readiness = readiness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request (or the lifespan protocol)."""
         if scope["type"] != "http":
             await _LIFESPAN(scope, receive, send)
             return
