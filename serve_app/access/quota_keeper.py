@@ -92,10 +92,17 @@ class Renewal:
         self._is_lost = False
 
     async def run(self) -> None:
-        """Renews once a period while callers with quotas come, for as long as the replica lives."""
+        """Renews once a period while callers with quotas come, for as long as the replica lives.
+
+        A renewal that fails in another way than KeeperLost is logged and made again.
+        """
         while True:
             await self._until_due()
-            await self.renew()
+            try:
+                await self.renew()
+            except Exception:
+                logger.exception("the quotas could not be renewed")
+                self._quotas.go_on()
             await asyncio.sleep(PERIOD_S)
 
     async def renew(self) -> None:

@@ -21,6 +21,7 @@ class FakeKeeper:
         self.calls: list[Sequence[Report]] = []
         self.called = asyncio.Event()
         self.is_lost = False
+        self.fault: Exception | None = None
         self._keeper = Keeper(asyncio.get_running_loop().time)
 
     async def renew(self, router: str, reports: Sequence[Report]) -> Answer:
@@ -28,6 +29,8 @@ class FakeKeeper:
         self.called.set()
         if self.is_lost:
             raise KeeperLost("it ended")
+        if self.fault is not None:
+            raise self.fault
         return self._keeper.renew(router, reports)
 
 
@@ -79,3 +82,19 @@ async def test_a_lost_keeper_is_said_once_and_asked_again(caplog: pytest.LogCapt
     keeper.is_lost = False
     await renewal.renew()
     assert [report.alone for calls in keeper.calls for report in calls] == [False, True, True]
+
+
+async def test_a_fault_of_one_renewal_does_not_end_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    keeper = FakeKeeper()
+    keeper.fault = RuntimeError("nobody expected this")
+    quotas = SharedQuotas(QuotaSettings(requests_per_s=10), 1)
+    task = asyncio.create_task(Renewal(quotas, keeper, "router").run())
+    quotas.take(CALLER, requests=1)
+    await _called(keeper)
+    keeper.fault = None
+    await _called(keeper)
+    assert "nobody expected this" in caplog.text
+    assert not task.done()
+    task.cancel()
