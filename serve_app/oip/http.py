@@ -104,8 +104,6 @@ def _require_readable(request: Request) -> None:
     declared = media_type(request)
     if declared and declared != OCTETS and not is_json(declared):
         raise UnsupportedMediaType(f"send application/json or {OCTETS}")
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMediaType("send the body without a content encoding")
 
 
 def _require_short(document: memoryview, scorer: Scorer) -> None:
