@@ -1,0 +1,1 @@
+"""The application on Kubernetes: manifests, rollouts, monitoring, AKS."""
