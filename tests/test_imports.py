@@ -52,6 +52,8 @@ FORBIDDEN = {
     "serve_app/client": {"ray", "numpy", "deployments", "starlette", "pydantic", "orjson"},
     # The load generator runs beside the service, never in it.
     "serve_app/load": {"ray", "starlette", "benchmarks", "tests"},
+    # The cluster's side knows the service by its settings and by its HTTP API.
+    "kuberay": {"ray", "deployments", "benchmarks", "tests", "starlette", "uvicorn"} | HEAVY,
 }
 
 
@@ -92,6 +94,25 @@ def test_training_is_reached_from_the_command_line_alone() -> None:
     }
     found = {path.parts[1] for path, name in names("serve_app") if within(name, training)}
     assert found == {"cli"}
+
+
+def test_kuberay_knows_settings_and_the_client_alone() -> None:
+    allowed = {
+        *("serve_app.settings", "serve_app.configuration", "serve_app.fast_path"),
+        *("serve_app.serve_config", "serve_app.client"),
+    }
+    found = [
+        f"{path} imports {name}"
+        for path, name in names("kuberay")
+        if within(name, {"serve_app"}) and not within(name, allowed)
+    ]
+    assert found == []
+
+
+def test_kuberay_is_reached_from_the_command_line_alone() -> None:
+    found = {path.parts[1] for path, name in names("serve_app") if within(name, {"kuberay"})}
+    assert found <= {"cli"}
+    assert not [path for path, name in names("deployments") if within(name, {"kuberay"})]
 
 
 def test_deployments_stay_thin() -> None:
