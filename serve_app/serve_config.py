@@ -1,4 +1,4 @@
-"""Ray Serve's config for this application: what `serve deploy` takes, and KubeRay's `serveConfigV2`."""
+"""Ray Serve's config of the application: what `serve deploy` and KubeRay's `serveConfigV2` take."""
 
 from typing import Any
 

@@ -1,5 +1,6 @@
 """What only the cluster knows: sizes of pods, names, addresses. The rest is the application's."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -81,11 +82,27 @@ class GatewaySettings(Section):
     """The way in from outside (Gateway API)."""
 
     class_name: Name = Field(description="GatewayClass")
-    namespace: Name = Field(
-        description="where the gateway's pods run: they alone reach the service"
+    namespace: Name = Field(description="of the Gateway; not the service's, which is closed")
+    pods_namespace: Name | None = Field(
+        None, description="where its pods run; without it, beside the Gateway"
+    )
+    pod_labels: Mapping[str, str] = Field(
+        {"gateway.networking.k8s.io/gateway-name": "scoring"},
+        description="of its pods: they alone reach the service",
+    )
+    annotations: Mapping[str, str] = Field(
+        {}, description="for what the implementation makes, such as a load balancer's DNS label"
     )
     hostname: Hostname = Field(description="name under which clients find the service")
-    issuer: Name = Field(description="ClusterIssuer of cert-manager")
+    acme_email: str | None = Field(None, description="contact for an issuer of its own (ACME)")
+    acme_server: str = "https://acme-v02.api.letsencrypt.org/directory"
+    cluster_issuer: Name | None = Field(None, description="an issuer of cert-manager that exists")
+
+    @model_validator(mode="after")
+    def _one_issuer(self) -> Self:
+        if (self.acme_email is None) == (self.cluster_issuer is None):
+            raise ValueError("give acme_email or cluster_issuer, one of both")
+        return self
 
 
 class KeyVaultSettings(Section):
@@ -94,6 +111,8 @@ class KeyVaultSettings(Section):
     name: str = Field(pattern=r"^[a-zA-Z][-a-zA-Z0-9]{1,22}[a-zA-Z0-9]$", description="the vault")
     tenant_id: str = Field(description="tenant of the vault")
     client_id: str = Field(description="client id of the managed identity that reads it")
+    keys: str = Field("scoring-keys", description="the vault's secret with keys.json")
+    redis_password: str = Field("redis-password", description="and that with Redis's password")
 
 
 class MonitoringSettings(Section):
@@ -106,6 +125,11 @@ class UpgradeSettings(Section):
     """How a changed pod reaches the traffic."""
 
     strategy: Literal["NewCluster", "NewClusterWithIncrementalUpgrade"] = "NewCluster"
+    class_name: Name | None = Field(
+        None,
+        description="GatewayClass of the gateway that KubeRay makes to share the traffic; one "
+        "whose gateways the world cannot reach, since KubeRay gives it plain HTTP",
+    )
     step_percent: int = Field(10, ge=1, le=100, description="traffic moved in a step")
     interval_s: Count = Field(60, description="seconds between two steps")
     surge_percent: int = Field(100, ge=1, le=100, description="capacity that the new one may have")
@@ -138,6 +162,17 @@ class ClusterSettings(Section):
         if (self.redis is None) == (self.volume is None):
             raise ValueError("the head's state goes to redis or to a volume: give one of both")
         return self
+
+    @model_validator(mode="after")
+    def _incremental(self) -> Self:
+        if self.is_incremental and (self.gateway is None or self.upgrade.class_name is None):
+            raise ValueError("an upgrade in steps needs gateway and upgrade.class_name")
+        return self
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether an upgrade moves the traffic in steps."""
+        return self.upgrade.strategy == "NewClusterWithIncrementalUpgrade"
 
     @property
     def grace_s(self) -> int:

@@ -1,5 +1,6 @@
 """The pods: head and workers of the Ray cluster."""
 
+from kuberay.manifests.access import WORKER
 from kuberay.manifests.cluster import ClusterSettings, GpuGroup, Group, PodSize
 from kuberay.manifests.objects import (
     CPU_WORKER,
@@ -27,6 +28,7 @@ NODE_HEALTH = "/api/healthz"
 PROXY_HEALTH = "/-/healthz"
 """Of HAProxy: whether it knows a running replica."""
 KEYS_FOLDER = "/etc/scoring"
+REDIS_FOLDER = "/etc/scoring-redis"
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 PERIOD_S, PROBE_TIMEOUT_S = 5, 4
@@ -59,18 +61,26 @@ def head_group(settings: Settings, cluster: ClusterSettings) -> Object:
     """The head: Ray's state, Serve's controller and the autoscaler; no replica."""
     container = {
         "name": "ray-head",
-        **_ray_container(settings, cluster, cluster.head, CPU_IMAGE, serve_port=True),
+        **_ray_container(settings, cluster, cluster.head, CPU_IMAGE),
         "startupProbe": _probe(AGENT_PORT, NODE_HEALTH, failures=START_S // PERIOD_S),
         "readinessProbe": _probe(AGENT_PORT, NODE_HEALTH, failures=3),
         "livenessProbe": _probe(AGENT_PORT, NODE_HEALTH, failures=12),
     }
+    # KubeRay makes the head's service of these, and finds the dashboard by its port's name.
+    container["ports"] += [_port("gcs-server", GCS_PORT), _port("dashboard", DASHBOARD_PORT)]
     spec = _pod(settings, cluster, cluster.head, container, HEAD)
-    spec["serviceAccountName"] = f"{NAME}-head"
-    spec["priorityClassName"] = f"{NAME}-head"
+    spec["serviceAccountName"] = f"{NAME}-{HEAD}"
+    spec["priorityClassName"] = f"{NAME}-{HEAD}"
     spec["volumes"] += [{"name": "autoscaler-tmp", "emptyDir": {}}, _account_token()]
+    if cluster.key_vault is not None and cluster.redis is not None:
+        # The driver keeps KubeRay's secret for as long as a pod has the volume.
+        spec["volumes"].append({"name": "redis", **_from_vault(cluster.redis.secret)})
+        container["volumeMounts"].append(
+            {"name": "redis", "mountPath": REDIS_FOLDER, "readOnly": True}
+        )
     return {
         "rayStartParams": {**_told(cluster.head, ray_cpus=0), "dashboard-host": "0.0.0.0"},
-        "template": {"metadata": _metadata(HEAD), "spec": spec},
+        "template": {"metadata": _metadata(HEAD, cluster), "spec": spec},
     }
 
 
@@ -108,7 +118,7 @@ def _worker_group(
 ) -> Object:
     container = {
         "name": "ray-worker",
-        **_ray_container(settings, cluster, group, image, serve_port=True),
+        **_ray_container(settings, cluster, group, image),
         "startupProbe": _probe(AGENT_PORT, NODE_HEALTH, failures=START_S // PERIOD_S),
         "readinessProbe": _probe(settings.http.port, PROXY_HEALTH, failures=1),
         "livenessProbe": _probe(AGENT_PORT, NODE_HEALTH, failures=12),
@@ -119,8 +129,8 @@ def _worker_group(
         },
     }
     spec = _pod(settings, cluster, group, container, role)
-    spec["serviceAccountName"] = f"{NAME}-worker"
-    spec["priorityClassName"] = f"{NAME}-worker"
+    spec["serviceAccountName"] = f"{NAME}-{WORKER}"
+    spec["priorityClassName"] = f"{NAME}-{WORKER}"
     return {
         "groupName": name,
         "replicas": group.min_pods,
@@ -128,7 +138,7 @@ def _worker_group(
         "maxReplicas": group.max_pods,
         "idleTimeoutSeconds": group.idle_s,
         "rayStartParams": _told(group, ray_cpus=group.cpus),
-        "template": {"metadata": _metadata(role), "spec": spec},
+        "template": {"metadata": _metadata(role, cluster), "spec": spec},
     }
 
 
@@ -148,8 +158,13 @@ def _with_gpu(group: Object, gpu: GpuGroup) -> Object:
     return group
 
 
-def _metadata(role: str) -> Object:
-    return {"labels": {**PODS, **PART_OF, **component(role)}}
+def _metadata(role: str, cluster: ClusterSettings) -> Object:
+    identity = {"azure.workload.identity/use": "true"} if cluster.key_vault else {}
+    return {
+        "labels": {**PODS, **PART_OF, **component(role), **identity},
+        # Which pod may go, Ray's autoscaler knows; the cluster's takes nodes that are empty.
+        "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+    }
 
 
 def _told(size: PodSize, *, ray_cpus: int) -> dict[str, str]:
@@ -166,13 +181,11 @@ def _told(size: PodSize, *, ray_cpus: int) -> dict[str, str]:
 
 
 def _ray_container(
-    settings: Settings, cluster: ClusterSettings, size: PodSize, image: str, *, serve_port: bool
+    settings: Settings, cluster: ClusterSettings, size: PodSize, image: str
 ) -> Object:
-    ports = [{"name": "metrics", "containerPort": METRICS_PORT}]
-    if serve_port:
-        ports.append({"name": "serve", "containerPort": settings.http.port})
-        if settings.grpc.port:
-            ports.append({"name": "grpc", "containerPort": settings.grpc.port})
+    ports = [_port("metrics", METRICS_PORT), _port("serve", settings.http.port)]
+    if settings.grpc.port:
+        ports.append(_port("grpc", settings.grpc.port))
     return {
         "image": image,
         "imagePullPolicy": "IfNotPresent",
@@ -222,7 +235,7 @@ def _pod(
                 },
             },
             {"name": "data", "emptyDir": {"sizeLimit": mebibytes(size.disk_mib)}},
-            {"name": "keys", "secret": {"secretName": cluster.keys_secret, "defaultMode": 0o440}},
+            {"name": "keys", **_keys(cluster)},
         ],
     }
 
@@ -241,6 +254,26 @@ def _log_sidecar(settings: Settings, image: str) -> Object:
             {"name": "data", "mountPath": str(settings.data_dir), "readOnly": True},
         ],
     }
+
+
+def _keys(cluster: ClusterSettings) -> Object:
+    if cluster.key_vault is not None:
+        return _from_vault(cluster.keys_secret)
+    return {"secret": {"secretName": cluster.keys_secret, "defaultMode": 0o440}}
+
+
+def _from_vault(provider: str) -> Object:
+    return {
+        "csi": {
+            "driver": "secrets-store.csi.k8s.io",
+            "readOnly": True,
+            "volumeAttributes": {"secretProviderClass": provider},
+        }
+    }
+
+
+def _port(name: str, number: int) -> Object:
+    return {"name": name, "containerPort": number}
 
 
 def _account_token() -> Object:

@@ -54,14 +54,12 @@ def _state(cluster: ClusterSettings) -> Object:
 
 def _upgrade(cluster: ClusterSettings) -> Object:
     upgrade = cluster.upgrade
-    if upgrade.strategy == "NewCluster":
+    if not cluster.is_incremental:
         return {"type": upgrade.strategy}
-    if cluster.gateway is None:
-        raise ValueError("cluster.upgrade.strategy: an incremental upgrade needs cluster.gateway")
     return {
         "type": upgrade.strategy,
         "clusterUpgradeOptions": {
-            "gatewayClassName": cluster.gateway.class_name,
+            "gatewayClassName": upgrade.class_name,
             "stepSizePercent": upgrade.step_percent,
             "intervalSeconds": upgrade.interval_s,
             "maxSurgePercent": upgrade.surge_percent,
