@@ -2,9 +2,9 @@
 
 from kuberay.manifests.cluster import ClusterSettings, KeyVaultSettings
 from kuberay.manifests.objects import HEAD, NAME, Object, made
+from serve_app.settings import Settings
 
 WORKER = "worker"
-KEYS_FILE = "keys.json"
 
 
 def accounts(cluster: ClusterSettings) -> list[Object]:
@@ -40,12 +40,14 @@ def priorities() -> list[Object]:
     ]
 
 
-def secret_providers(cluster: ClusterSettings) -> list[Object]:
+def secret_providers(settings: Settings, cluster: ClusterSettings) -> list[Object]:
     """What the CSI driver brings from the vault: the keys, and the password of Redis."""
     vault = cluster.key_vault
     if vault is None:
         return []
-    providers = [_provider(cluster, vault, cluster.keys_secret, vault.keys, KEYS_FILE)]
+    providers = [
+        _provider(cluster, vault, cluster.keys_secret, vault.keys, settings.keys_file.name)
+    ]
     if cluster.redis is not None:
         redis = _provider(
             cluster, vault, cluster.redis.secret, vault.redis_password, cluster.redis.secret_key

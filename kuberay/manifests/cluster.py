@@ -38,6 +38,14 @@ class PodSize(Section):
         return self
 
 
+class AutoscalerSize(Section):
+    """What Ray's autoscaler gets, beside the head."""
+
+    cpu_request: float = Field(0.25, gt=0, description="CPUs that the scheduler sets aside")
+    cpus: float = Field(0.5, gt=0, description="CPUs: the limit")
+    memory_mib: Count = Field(1024, description="memory, requested and limited")
+
+
 class Group(PodSize):
     """Workers of one kind, between two numbers."""
 
@@ -141,6 +149,7 @@ class ClusterSettings(Section):
     namespace: Name = "scoring"
     operator_namespace: Name = Field("kuberay-system", description="where KubeRay's operator runs")
     head: PodSize
+    autoscaler: AutoscalerSize = AutoscalerSize()
     cpu: Group
     gpu: GpuGroup | None = Field(None, description="without it, the cluster has no GPUs")
     haproxy_threads: Count = Field(2, description="threads of each node's HAProxy")

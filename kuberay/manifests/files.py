@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonpatch
 import yaml
 from pydantic import ValidationError
 
 from kuberay.manifests.access import accounts, priorities, secret_providers
+from kuberay.manifests.agreement import disagreements
 from kuberay.manifests.cluster import ClusterSettings
 from kuberay.manifests.disruption import budgets
 from kuberay.manifests.gateway import entrance
 from kuberay.manifests.monitoring import for_azure, for_operator
 from kuberay.manifests.network import policies
 from kuberay.manifests.objects import Object, made
+from kuberay.manifests.patches import difference
 from kuberay.manifests.rayservice import rayservice
 from serve_app.configuration import Configuration, ConfigurationError, configure
 
@@ -48,15 +49,15 @@ class Deployment:
 
     def files(self) -> dict[str, list[Object]]:
         """Objects by the name of their file."""
-        cluster = self.cluster
+        settings, cluster = self.application.settings, self.cluster
         return {
             "namespace.yaml": [_namespace(cluster)],
-            "access.yaml": [*accounts(cluster), *secret_providers(cluster)],
+            "access.yaml": [*accounts(cluster), *secret_providers(settings, cluster)],
             "priorities.yaml": priorities(),
             "disruption.yaml": budgets(cluster),
-            "network.yaml": policies(self.application.settings, cluster),
+            "network.yaml": policies(settings, cluster),
             "rayservice.yaml": [rayservice(self.application, cluster)],
-            "gateway.yaml": entrance(self.application.settings, cluster),
+            "gateway.yaml": entrance(settings, cluster),
         }
 
 
@@ -77,6 +78,8 @@ def deployment(folder: Path) -> Deployment:
         cluster = ClusterSettings.model_validate(merged.get("cluster", {}))
     except (ConfigurationError, ValidationError) as error:
         raise SettingsWrong(f"{where}: {error}") from error
+    if problems := list(disagreements(application.settings, cluster)):
+        raise SettingsWrong(f"{where}: " + "; ".join(problems))
     return Deployment(application, cluster)
 
 
@@ -91,6 +94,32 @@ def generated(root: Path = ROOT) -> dict[Path, str]:
     return files
 
 
+def stale(root: Path = ROOT) -> list[Path]:
+    """Files that are not what the settings make of them, or that nothing makes any more.
+
+    Raises:
+        SettingsWrong: also where a kustomization does not name a file that is made beside it.
+    """
+    wanted = generated(root)
+    for file in wanted:
+        _expect_named(file)
+    old = {file for file in _made_before(root) if file not in wanted}
+    return sorted(old | {file for file, text in wanted.items() if _content(file) != text})
+
+
+def write(root: Path = ROOT) -> list[Path]:
+    """Makes the files what the settings say; returns those that changed or went."""
+    wanted = generated(root)
+    changed = stale(root)
+    for file in changed:
+        if file in wanted:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(wanted[file], encoding="utf-8")
+        else:
+            file.unlink()
+    return changed
+
+
 def text(objects: list[Object]) -> str:
     """YAML documents, with the note that they are made."""
     return GENERATED + yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=100)
@@ -99,7 +128,7 @@ def text(objects: list[Object]) -> str:
 def _monitoring(root: Path) -> Iterator[tuple[str, str]]:
     common = deployment(root / BASE)
     settings, cluster = common.application.settings, common.cluster
-    yield "operator/monitors.yaml", text(for_operator(settings, cluster, root / ALERTS))
+    yield "monitors.yaml", text(for_operator(settings, cluster, root / ALERTS))
     yield "azure/monitors.yaml", text(for_azure(settings, cluster))
 
 
@@ -136,7 +165,7 @@ def _overlay(folder: Path, parent: Mapping[str, list[Object]]) -> Iterator[tuple
 
 
 def _patch(before: Object, after: Object) -> list[Object]:
-    operations = list(jsonpatch.make_patch(before, after))
+    operations = list(difference(before, after))
     return [_target(before) | {"patch": _dump(operations)}] if operations else []
 
 
@@ -182,6 +211,27 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         both = isinstance(present, dict) and isinstance(value, dict)
         merged[key] = _merge(present, value) if both and present is not None else value
     return merged
+
+
+def _expect_named(file: Path) -> None:
+    """Kustomize passes over what its file does not name, without a word."""
+    if file.name == KUSTOMIZATION:
+        folder, name, key = file.parents[1], file.parent.name, "components"
+    else:
+        folder, name, key = file.parent, file.name, "resources"
+    where = folder / KUSTOMIZATION
+    if name not in _read(where).get(key, []):
+        raise SettingsWrong(f"{where}: {name} is missing under {key}")
+
+
+def _made_before(root: Path) -> Iterator[Path]:
+    for file in root.rglob("*.yaml"):
+        if file.read_text(encoding="utf-8").startswith(GENERATED):
+            yield file
+
+
+def _content(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.exists() else None
 
 
 def _dump(content: Any) -> str:

@@ -40,7 +40,8 @@ def entrance(settings: Settings, cluster: ClusterSettings) -> list[Object]:
     gateway = cluster.gateway
     if gateway is None:
         return []
-    found = [_gateway(cluster, gateway), *_certificate(gateway)]
+    found = [made("v1", "Namespace", gateway.namespace), _gateway(cluster, gateway)]
+    found += _certificate(gateway)
     found += [_redirect(cluster, gateway), _route(settings, cluster, gateway)]
     if settings.grpc.port:
         found.append(_grpc_service(settings, cluster))

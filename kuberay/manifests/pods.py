@@ -27,7 +27,6 @@ NODE_HEALTH = "/api/healthz"
 """Of the node's agent: whether the raylet lives, and on the head the state too."""
 PROXY_HEALTH = "/-/healthz"
 """Of HAProxy: whether it knows a running replica."""
-KEYS_FOLDER = "/etc/scoring"
 REDIS_FOLDER = "/etc/scoring-redis"
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -35,8 +34,7 @@ PERIOD_S, PROBE_TIMEOUT_S = 5, 4
 START_S = 300
 """Time for Ray to start: a node that pulls its image first is not counted, the image is there."""
 SHM_SPARE_MIB = 64
-SIDECAR_CPUS, SIDECAR_MIB = 0.05, 96
-AUTOSCALER_CPUS, AUTOSCALER_MIB = 0.5, 1024
+SIDECAR_MIB = 128
 
 CONFINED: Object = {
     "runAsNonRoot": True,
@@ -93,12 +91,13 @@ def worker_groups(settings: Settings, cluster: ClusterSettings) -> list[Object]:
     return groups
 
 
-def autoscaler() -> Object:
+def autoscaler(cluster: ClusterSettings) -> Object:
     """KubeRay's `autoscalerOptions`: a container of its own beside the head."""
+    size = cluster.autoscaler
     return {
         "version": "v2",
         "upscalingMode": "Default",
-        "resources": _resources(AUTOSCALER_CPUS, AUTOSCALER_CPUS, AUTOSCALER_MIB),
+        "resources": _resources(size.cpu_request, size.cpus, size.memory_mib),
         "securityContext": CONFINED,
         # The token is mounted here alone: Ray's own processes in the pod have none.
         "volumeMounts": [
@@ -199,7 +198,7 @@ def _ray_container(
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "shm", "mountPath": "/dev/shm"},
             {"name": "data", "mountPath": str(settings.data_dir)},
-            {"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True},
+            {"name": "keys", "mountPath": str(settings.keys_file.parent), "readOnly": True},
         ],
     }
 
@@ -248,7 +247,7 @@ def _log_sidecar(settings: Settings, image: str) -> Object:
         "imagePullPolicy": "IfNotPresent",
         "restartPolicy": "Always",
         "command": ["scoring", "logs", f"data_dir={settings.data_dir}"],
-        "resources": _resources(SIDECAR_CPUS, SIDECAR_CPUS, SIDECAR_MIB, disk_mib=64),
+        "resources": _resources(0.02, 0.2, SIDECAR_MIB, disk_mib=64),
         "securityContext": CONFINED,
         "volumeMounts": [
             {"name": "data", "mountPath": str(settings.data_dir), "readOnly": True},

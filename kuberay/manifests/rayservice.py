@@ -26,7 +26,7 @@ def rayservice(configuration: Configuration, cluster: ClusterSettings) -> Object
             "authOptions": {"mode": "token"},
             "gcsFaultToleranceOptions": _state(cluster),
             "enableInTreeAutoscaling": True,
-            "autoscalerOptions": autoscaler(),
+            "autoscalerOptions": autoscaler(cluster),
             "headGroupSpec": head_group(settings, cluster),
             "workerGroupSpecs": worker_groups(settings, cluster),
         },
