@@ -66,11 +66,7 @@ def test_dashboard_and_alerts_are_config_maps(tmp_path: Path) -> None:
         yaml.safe_dump({"components": ["monitoring"]}), encoding="utf-8"
     )
     (tmp_path / "monitoring").symlink_to(MONITORING)
-    maps = {
-        item["metadata"]["name"]: item
-        for item in kustomized(tmp_path)
-        if item["kind"] == "ConfigMap"
-    }
+    maps = {item["metadata"]["name"]: item for item in kustomized(tmp_path)}
     dashboard = maps["scoring-dashboard"]
     assert dashboard["metadata"]["labels"] == {"grafana_dashboard": "1"}
     assert dashboard["data"]["dashboard.json"] == (MONITORING / "dashboard.json").read_text()

@@ -91,8 +91,7 @@ def _is_port(ports: list[Object] | None, port: int, protocol: str) -> bool:
 
 
 def _last(entry: Object) -> int:
-    last: int = entry.get("endPort", entry["port"])
-    return last
+    return int(entry.get("endPort") or entry["port"])
 
 
 def _selects(selector: Object, labels: dict[str, str]) -> bool:
