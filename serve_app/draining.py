@@ -16,6 +16,9 @@ POLL_S = 0.2
 QUIET_S = 10.0
 """How long no request must have come before HAProxy ends. Kubernetes takes a pod out of its
 endpoints beside its end, not before it, and some seconds go by until every sender knows."""
+FINISH_S = 35.0
+"""What HAProxy has before the deadline to finish its requests, even where they do not cease: longer
+than a request takes (http.deadline_s)."""
 ASK_AGAIN_S = 2.0
 """Pause after Ray's head gave no answer."""
 
@@ -32,7 +35,7 @@ class Left:
 
     def __str__(self) -> str:
         parts = [f"replicas of {', '.join(sorted(self.replicas))}"] if self.replicas else []
-        parts += ["requests in HAProxy"] if self.proxies else []
+        parts += ["HAProxy"] if self.proxies else []
         return " and ".join(parts) or "nothing"
 
 
@@ -89,7 +92,7 @@ class Drain:
         empty = (
             self._told(deadline)
             and self._until(lambda: not self._node.left().replicas, deadline)
-            and self._quiet(deadline)
+            and (self._quiet(deadline - FINISH_S) or True)
             and self._finished(deadline)
         )
         if empty:

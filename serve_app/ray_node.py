@@ -1,11 +1,11 @@
-"""The Ray node that this process runs on, as its processes show it."""
+"""The Ray node of this machine or container, as its processes show it."""
 
 import contextlib
 import csv
 import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -18,28 +18,31 @@ REPLICA = "ray::ServeReplica:"
 STATISTICS_S = 2.0
 """How long HAProxy may take to say what it has counted."""
 
+Processes = Callable[[], Iterable[psutil.Process]]
+
 
 class RayNode:
     """A node of a running Ray, found by its raylet."""
 
-    def __init__(self, raylet: psutil.Process):
+    def __init__(self, raylet: psutil.Process, processes: Processes):
         options = dict(word.partition("=")[::2] for word in raylet.cmdline())
-        self.is_head = next(_processes(HEAD), None) is not None
         self._id = options["--node_id"]
         self._gcs = options["--gcs-address"]
+        self._processes = processes
+        self.is_head = next(self._programs(HEAD), None) is not None
 
     @classmethod
-    def find(cls) -> "RayNode | None":
-        """The node of this machine or container; None where no Ray runs."""
-        raylet = next(_processes(RAYLET), None)
-        return None if raylet is None else cls(raylet)
+    def find(cls, processes: Processes = psutil.process_iter) -> "RayNode | None":
+        """The node among the processes; None where no Ray runs."""
+        raylet = next(_programs(RAYLET, processes), None)
+        return None if raylet is None else cls(raylet, processes)
 
     def leave(self, deadline: float) -> None:
-        """See `Node`. Idle nodes may be refused; this one goes, whatever runs on it."""
-        # Takes a second: nothing else here needs it.
+        """See `Node`. As for a preemption: the node goes, whatever runs on it."""
+        # A second of the time that there is: nothing else here needs it.
         from ray._raylet import GcsClient
         from ray.core.generated.autoscaler_pb2 import DrainNodeReason
-        from ray.exceptions import RaySystemError
+        from ray.exceptions import RayError
 
         reason = DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION
         try:
@@ -47,34 +50,37 @@ class RayNode:
             accepted, why = client.drain_node(
                 self._id, reason, "its pod is to end", int(1000 * deadline)
             )
-        except (RaySystemError, OSError, RuntimeError) as error:
+        except RayError as error:
             raise NodeUnknown(str(error)) from error
         if not accepted:
             raise NodeUnknown(why)
 
     def left(self) -> Left:
         """See `Node`."""
-        titles = [_title(process) for process in psutil.process_iter()]
+        titles = [_title(process) for process in self._processes()]
         replicas = [title.removeprefix(REPLICA) for title in titles if title.startswith(REPLICA)]
-        return Left(replicas, sum(1 for _ in _processes(HAPROXY)))
+        return Left(replicas, sum(1 for _ in self._programs(HAPROXY)))
 
     def requests(self) -> int | None:
         """See `Node`; None where no HAProxy says it. One that was started anew counts from 0."""
-        for process in _processes(HAPROXY):
+        for process in self._programs(HAPROXY):
             with contextlib.suppress(OSError, psutil.Error):
                 return _requests(_statistics(_admin_socket(process)))
         return None
 
     def finish(self) -> None:
         """See `Node`."""
-        for process in _processes(HAPROXY):
+        for process in self._programs(HAPROXY):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGUSR1)
 
+    def _programs(self, name: str) -> Iterator[psutil.Process]:
+        return _programs(name, self._processes)
 
-def _processes(name: str) -> Iterator[psutil.Process]:
-    """Those that run a program; one that has ended and was not waited for is none."""
-    for process in psutil.process_iter():
+
+def _programs(name: str, processes: Processes) -> Iterator[psutil.Process]:
+    """The processes of a program; one that has ended and was not waited for is none."""
+    for process in processes():
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.name() == name and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
@@ -83,7 +89,7 @@ def _processes(name: str) -> Iterator[psutil.Process]:
 def _title(process: psutil.Process) -> str:
     """What a process calls itself."""
     try:
-        return " ".join(process.cmdline())
+        return next(iter(process.cmdline()), "")
     except psutil.Error:
         return ""
 

@@ -50,12 +50,12 @@ class Cluster:
         self._dashboard = httpx.Client(
             base_url=f"http://{self.head.address}:8265",
             headers={"authorization": f"Bearer {environment['RAY_AUTH_TOKEN']}"},
-            timeout=10,
+            timeout=60,
             trust_env=False,
         )
 
     def start_head(self) -> None:
-        self.head.start(*_ray_start(self.head), "--head", "--num-cpus=0", "--dashboard-host=::")
+        self.head.start(*_ray_start(self.head), "--head", "--num-cpus=0", "--dashboard-host=0.0.0.0")
         wait_until("the dashboard answers", lambda: self.state() is not None, START_S)
 
     def start_worker(self, worker: Pod) -> None:
@@ -68,13 +68,13 @@ class Cluster:
             "data_dir": str(self._data),
             "http": {"host": "0.0.0.0"},
             "auth": {"anonymous": True},
-            "image": {"weights": str(self._data / "none")},
             "router": {"min_replicas": routers},
             "faq": {"min_replicas": rankers},
         }
         application = {"name": "scoring", "import_path": "serve_app:app", "args": arguments}
         config = {"http_options": {"host": "0.0.0.0"}, "applications": [application]}
         self._dashboard.put("/api/serve/applications/", json=config).raise_for_status()
+        wait_until("the application runs", self._runs, START_S)
         wait_until(
             f"{routers} routers and {rankers} rankers run",
             lambda: (
@@ -91,6 +91,12 @@ class Cluster:
         except httpx.HTTPError:
             return None
         return answer.json() if answer.is_success else None
+
+    def _runs(self) -> bool:
+        application = (self.state() or {}).get("applications", {}).get("scoring", {})
+        status = application.get("status")
+        assert status != "DEPLOY_FAILED", application["message"]
+        return bool(status == "RUNNING")
 
     def addresses(self, deployment: str) -> list[str]:
         """Of the nodes on which a deployment's replicas run."""
