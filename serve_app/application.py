@@ -25,7 +25,11 @@ MAX_ONGOING_REQUESTS = 10_000
 """Ray Serve's own queues stay out of the way: our batchers bound what waits, and say so."""
 
 GRACEFUL_SHUTDOWN_S = 40
-"""Ray Serve asks for at least 35 s where clients reach replicas directly."""
+"""How long a model's replica that is to stop may finish what it has."""
+
+ROUTER_STAYS_S = 35
+"""Before that a Router goes on answering, until no HAProxy sends requests to it any more: Ray Serve
+takes 30 s where clients reach replicas directly, and asks for 35."""
 
 FEWEST_IMAGE_CPUS, MOST_IMAGE_CPUS = 1.0, 8.0
 """What one replica takes of a node; on a large one, further replicas take the rest."""
@@ -56,7 +60,9 @@ def build(settings: Settings, models: Models) -> Application:
         **_options(
             settings.router, settings.router.num_cpus, target, _policy(RequestsPolicy, target)
         ),
-    )(serve.ingress()(RouterDeployment))
+    )(serve.ingress()(RouterDeployment)).options(
+        graceful_shutdown_timeout_s=ROUTER_STAYS_S + settings.http.deadline_s
+    )
     return router.bind(settings, models, ranker, classifier)
 
 

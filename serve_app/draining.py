@@ -89,17 +89,17 @@ class Drain:
             return True
         started = self._clock()
         deadline = started + timeout_s
-        empty = (
-            self._told(deadline)
-            and self._until(lambda: not self._node.left().replicas, deadline)
-            and (self._quiet(deadline - FINISH_S) or True)
-            and self._finished(deadline)
-        )
-        if empty:
+        if self._empty(deadline):
             self._say(f"drained within {self._clock() - started:.1f} s")
-        else:
-            self._say(f"not drained within {timeout_s:g} s; left: {self._node.left()}")
-        return empty
+            return True
+        self._say(f"not drained within {timeout_s:g} s; left: {self._node.left()}")
+        return False
+
+    def _empty(self, deadline: float) -> bool:
+        if not self._told(deadline) or not self._left_by_replicas(deadline):
+            return False
+        self._wait_until_quiet(deadline - FINISH_S)
+        return self._finished(deadline)
 
     def _told(self, deadline: float) -> bool:
         """A head that restarts is asked again."""
@@ -113,8 +113,11 @@ class Drain:
                 return False
             self._sleep(ASK_AGAIN_S)
 
-    def _quiet(self, deadline: float) -> bool:
-        """Waits until no request has come for a while, or HAProxy has ended by itself."""
+    def _left_by_replicas(self, deadline: float) -> bool:
+        return self._until(lambda: not self._node.left().replicas, deadline)
+
+    def _wait_until_quiet(self, deadline: float) -> None:
+        """Until no request has come for a while, or HAProxy has ended by itself."""
         seen, since = self._node.requests(), self._clock()
 
         def is_quiet() -> bool:
@@ -123,7 +126,7 @@ class Drain:
                 seen, since = now, self._clock()
             return self._clock() - since >= QUIET_S or not self._node.left().proxies
 
-        return self._until(is_quiet, deadline)
+        self._until(is_quiet, deadline)
 
     def _finished(self, deadline: float) -> bool:
         def has_ended() -> bool:

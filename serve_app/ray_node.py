@@ -40,15 +40,18 @@ class RayNode:
     def leave(self, deadline: float) -> None:
         """See `Node`. As for a preemption: the node goes, whatever runs on it."""
         # A second of the time that there is: nothing else here needs it.
-        from ray._raylet import GcsClient
-        from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]
+        from ray.core.generated import autoscaler_pb2
         from ray.exceptions import RayError
 
-        reason = DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION
+        reasons = autoscaler_pb2.DrainNodeReason  # type: ignore[attr-defined]
         try:
             client = GcsClient(address=self._gcs)
             accepted, why = client.drain_node(
-                self._id, reason, "its pod is to end", int(1000 * deadline)
+                self._id,
+                reasons.DRAIN_NODE_REASON_PREEMPTION,
+                "its pod is to end",
+                int(1000 * deadline),
             )
         except RayError as error:
             raise NodeUnknown(str(error)) from error

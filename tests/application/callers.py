@@ -24,7 +24,7 @@ class Callers:
     Service do. One that is kept stays with its pod, as it does behind a Service.
     """
 
-    def __init__(self, endpoints: Sequence[str], callers: int = 8):
+    def __init__(self, endpoints: Sequence[str], callers: int):
         self.endpoints = list(endpoints)
         self.answered: Counter[str] = Counter()
         self.failures: list[str] = []

@@ -1,6 +1,6 @@
 """Pods that end, gracefully and not, under load: which requests are lost.
 
-A head and two workers, each a Ray node with an address, processes and HAProxy of its own.
+A head and workers, each a Ray node with an address, processes and HAProxy of its own.
 """
 
 import json
@@ -23,6 +23,7 @@ ENDPOINTS_S = 5.0
 """Time from the end of a pod until Kubernetes has taken it out of the endpoints everywhere."""
 DRAIN_S = 120
 STEADY_S = 5.0
+CALLERS = 8
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
@@ -33,20 +34,19 @@ pytestmark = pytest.mark.timeout(600)
 class Cluster:
     """The head and its workers, with the real application."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, data: Path):
         environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("RAY_", "SCORING_"))
         }
         environment |= {**LOCAL, **FAST_PATH, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 32}
-        self._data = folder / "data"
-        self._data.mkdir()
+        self._data = data
         # What the head knows outlives it, and workers wait for it as long as KubeRay lets them.
         storage = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(folder / "gcs")}
         patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
         self.head = Pod("head", 2, folder, environment | storage)
-        self.workers = [Pod(f"worker{n}", 2 + n, folder, environment | patience) for n in (1, 2)]
+        self.workers = [Pod(f"worker{n}", 2 + n, folder, environment | patience) for n in (1, 2, 3)]
         self._dashboard = httpx.Client(
             base_url=f"http://{self.head.address}:8265",
             headers={"authorization": f"Bearer {environment['RAY_AUTH_TOKEN']}"},
@@ -55,34 +55,34 @@ class Cluster:
         )
 
     def start_head(self) -> None:
-        self.head.start(*_ray_start(self.head), "--head", "--num-cpus=0", "--dashboard-host=0.0.0.0")
+        self.head.start(
+            *_ray_start(self.head), "--head", "--num-cpus=0", "--dashboard-host=0.0.0.0"
+        )
         wait_until("the dashboard answers", lambda: self.state() is not None, START_S)
 
     def start_worker(self, worker: Pod) -> None:
         worker.start(*_ray_start(worker), f"--address={self.head.address}:6379", "--num-cpus=4")
         wait_until("a worker has started", lambda: "Ray runtime started" in worker.log, START_S)
 
-    def deploy(self, routers: int, rankers: int) -> None:
-        """Deploys the application as KubeRay does, and waits until it runs so."""
+    def deploy(self, **changed: Any) -> None:
+        """Deploys two replicas of each as KubeRay does, a node for each; waits until they run."""
         arguments = {
             "data_dir": str(self._data),
             "http": {"host": "0.0.0.0"},
             "auth": {"anonymous": True},
-            "router": {"min_replicas": routers},
-            "faq": {"min_replicas": rankers},
+            "router": {"min_replicas": 2},
+            "faq": {"min_replicas": 2, **changed},
         }
-        application = {"name": "scoring", "import_path": "serve_app:app", "args": arguments}
+        spread = [{"name": name, "max_replicas_per_node": 1} for name in ("Router", "FaqRanker")]
+        application = {
+            "name": "scoring",
+            "import_path": "serve_app:app",
+            "args": arguments,
+            "deployments": spread,
+        }
         config = {"http_options": {"host": "0.0.0.0"}, "applications": [application]}
         self._dashboard.put("/api/serve/applications/", json=config).raise_for_status()
         wait_until("the application runs", self._runs, START_S)
-        wait_until(
-            f"{routers} routers and {rankers} rankers run",
-            lambda: (
-                len(self.addresses("Router")) >= routers
-                and len(self.addresses("FaqRanker")) >= rankers
-            ),
-            START_S,
-        )
 
     def state(self) -> dict[str, Any] | None:
         """What Ray Serve says of its applications; None where it says nothing."""
@@ -90,13 +90,17 @@ class Cluster:
             answer = self._dashboard.get("/api/serve/applications/")
         except httpx.HTTPError:
             return None
-        return answer.json() if answer.is_success else None
+        return dict(answer.json()) if answer.is_success else None
+
+    def close(self) -> None:
+        self._dashboard.close()
 
     def _runs(self) -> bool:
         application = (self.state() or {}).get("applications", {}).get("scoring", {})
-        status = application.get("status")
-        assert status != "DEPLOY_FAILED", application["message"]
-        return bool(status == "RUNNING")
+        assert application.get("status") != "DEPLOY_FAILED", application["message"]
+        return application.get("status") == "RUNNING" and all(
+            len(self.addresses(name)) == 2 for name in ("Router", "FaqRanker")
+        )
 
     def addresses(self, deployment: str) -> list[str]:
         """Of the nodes on which a deployment's replicas run."""
@@ -131,20 +135,22 @@ def _ray_start(pod: Pod) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("d"))
+def cluster(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("d"), data_dir)
     with network():
         try:
             cluster.start_head()
-            for worker in cluster.workers:
+            first = cluster.workers[:2]
+            for worker in first:
                 cluster.start_worker(worker)
-            cluster.deploy(routers=2, rankers=2)
-            for worker in cluster.workers:
+            cluster.deploy()
+            for worker in first:
                 cluster.wait_until_ready(worker)
             yield cluster
         finally:
             for pod in (*cluster.workers, cluster.head):
                 pod.kill()
+            cluster.close()
 
 
 def _report(what: str, callers: Callers) -> None:
@@ -162,30 +168,12 @@ def _steady(callers: Callers, seconds: float = STEADY_S) -> None:
     assert callers.sent
 
 
-def test_a_killed_worker_loses_only_the_requests_inside_it(cluster: Cluster) -> None:
-    killed, other = cluster.workers
-    with Callers([killed.address, other.address], callers=8) as callers:
-        _steady(callers)
-        assert not callers.failures
-        assert killed.address in cluster.addresses("Router")
-        killed.kill()
-        callers.endpoints = [other.address]
-        _steady(callers)
-        at_once = len(callers.failures)
-        _steady(callers, 20)
-    _report("worker killed", callers)
-    # Each caller had one request under way, in the pod or, by way of the other HAProxy, in its
-    # Router's replica.
-    assert at_once <= 8
-    assert len(callers.failures) == at_once
-
-
 def test_a_drained_worker_loses_no_request(cluster: Cluster) -> None:
-    staying, leaving = cluster.workers
-    cluster.start_worker(staying)
+    leaving, staying, empty = cluster.workers
     drained: list[Any] = []
-    with Callers([leaving.address], callers=8) as callers:
+    with Callers([leaving.address, staying.address], CALLERS) as callers:
         _steady(callers)
+        # Where no node has room, the drain waits for one.
         started = time.monotonic()
         drain = threading.Thread(
             target=lambda: drained.append(
@@ -193,10 +181,10 @@ def test_a_drained_worker_loses_no_request(cluster: Cluster) -> None:
             )
         )
         drain.start()
-        cluster.wait_until_ready(staying)
-        print(f"the other worker is ready after {time.monotonic() - started:.1f} s")
         _steady(callers, ENDPOINTS_S)
         callers.endpoints = [staying.address]
+        cluster.start_worker(empty)
+        print(f"a node with room has started after {time.monotonic() - started:.1f} s")
         drain.join(DRAIN_S + 10)
         print(drained[0].stderr, f"after {time.monotonic() - started:.1f} s")
         leaving.terminate()
@@ -206,16 +194,32 @@ def test_a_drained_worker_loses_no_request(cluster: Cluster) -> None:
         _steady(callers)
     _report("worker drained", callers)
     assert drained[0].returncode == 0
-    assert callers.answered[leaving.address]
-    assert callers.answered[staying.address]
+    assert set(callers.answered) == {leaving.address, staying.address}
     assert not callers.failures
+    assert set(cluster.addresses("Router")) == {staying.address, empty.address}
+
+
+def test_a_killed_worker_loses_only_the_requests_inside_it(cluster: Cluster) -> None:
+    _, killed, other = cluster.workers
+    cluster.wait_until_ready(other)
+    with Callers([killed.address, other.address], CALLERS) as callers:
+        _steady(callers)
+        assert not callers.failures
+        killed.kill()
+        callers.endpoints = [other.address]
+        _steady(callers)
+        at_once = len(callers.failures)
+        _steady(callers, 20)
+    _report("worker killed", callers)
+    # Each caller had one request under way, in the pod's HAProxy or in its Router.
+    assert at_once <= CALLERS
+    assert len(callers.failures) == at_once
 
 
 def test_a_head_that_is_away_costs_no_request(cluster: Cluster) -> None:
-    worker, other = cluster.workers
-    cluster.start_worker(other)
+    new, _, worker = cluster.workers
     assert cluster.head.run("scoring", "drain", "--timeout-s", "30").returncode == 0
-    with Callers([worker.address], callers=8) as callers:
+    with Callers([worker.address], CALLERS) as callers:
         _steady(callers)
         started = time.monotonic()
         cluster.head.kill()
@@ -226,7 +230,9 @@ def test_a_head_that_is_away_costs_no_request(cluster: Cluster) -> None:
         wait_until("the replicas are known again", lambda: cluster.addresses("Router"), 60)
         print(f"and knows the replicas after {time.monotonic() - started:.1f} s")
         _steady(callers, 15)
-        cluster.deploy(routers=3, rankers=2)
+        # Replicas are placed again, and a changed configuration is deployed.
+        cluster.start_worker(new)
+        cluster.deploy(refresh_s=7)
         print(f"a change is deployed after {time.monotonic() - started:.1f} s")
         _steady(callers)
     _report("head killed", callers)

@@ -81,7 +81,7 @@ def processes(tmp_path: Path) -> Iterator[Node]:
 
 
 def test_without_a_raylet_there_is_no_node() -> None:
-    assert RayNode.find(lambda: []) is None
+    assert RayNode.find(list) is None
 
 
 def test_the_head_is_told_from_workers(processes: Node) -> None:
