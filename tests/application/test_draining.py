@@ -70,6 +70,7 @@ class Cluster:
             "data_dir": str(self._data),
             "http": {"host": "0.0.0.0"},
             "auth": {"anonymous": True},
+            "quota": {"requests_per_s": 100_000},  # so that the Routers have a keeper to miss
             "router": {"min_replicas": 2},
             "faq": {"min_replicas": 2, **changed},
         }
