@@ -115,12 +115,21 @@ class Pod:
 
     def kill(self) -> None:
         """SIGKILL to all processes at once; the network goes after them."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-        _run(["ip", "netns", "del", self.name])
+        if self.is_running:
+            self._first().kill()
+        self._remove()
+
+    def lose(self) -> None:
+        """As where its machine is lost: the network goes first, so that nobody hears of the end."""
         _run(["ip", "link", "del", self._link])
+        self.kill()
+
+    def _remove(self) -> None:
+        if self._process is not None:
+            self._process.wait(60)
+            self._process = None
+        _run(["ip", "link", "del", self._link])
+        _run(["ip", "netns", "del", self.name])
 
     def _first(self) -> psutil.Process:
         assert self._process is not None

@@ -60,30 +60,46 @@ class Cluster:
         )
         wait_until("the dashboard answers", lambda: self.state() is not None, START_S)
 
+    def two_workers(self) -> list[Pod]:
+        """Two workers with a replica of each deployment, and one that does not run."""
+        running = [worker for worker in self.workers if worker.is_running]
+        stopped = [worker for worker in self.workers if not worker.is_running]
+        while len(running) < 2:
+            self.start_worker(stopped[0])
+            running.append(stopped.pop(0))
+        wait_until("two replicas of each run", self._runs, START_S)
+        for worker in running:
+            self.wait_until_ready(worker)
+        return [*running, *stopped]
+
     def start_worker(self, worker: Pod) -> None:
         worker.start(*_ray_start(worker), f"--address={self.head.address}:6379", "--num-cpus=4")
         wait_until("a worker has started", lambda: "Ray runtime started" in worker.log, START_S)
 
-    def deploy(self, **changed: Any) -> None:
-        """Deploys two replicas of each as KubeRay does, a node for each; waits until they run."""
+    def deploy(self, rankers: int = 2) -> None:
+        """Deploys as KubeRay does: two Routers and some rankers, each on a node of its own."""
         arguments = {
             "data_dir": str(self._data),
             "http": {"host": "0.0.0.0"},
             "auth": {"anonymous": True},
             "quota": {"requests_per_s": 100_000},  # so that the Routers have a keeper to miss
             "router": {"min_replicas": 2},
-            "faq": {"min_replicas": 2, **changed},
+            "faq": {"min_replicas": 2},
         }
-        spread = [{"name": name, "max_replicas_per_node": 1} for name in ("Router", "FaqRanker")]
+        scaling = {"min_replicas": rankers, "max_replicas": rankers}
+        deployments = [
+            {"name": "Router", "max_replicas_per_node": 1},
+            {"name": "FaqRanker", "max_replicas_per_node": 1, "autoscaling_config": scaling},
+        ]
         application = {
             "name": "scoring",
             "import_path": "serve_app:app",
             "args": arguments,
-            "deployments": spread,
+            "deployments": deployments,
         }
         config = {"http_options": {"host": "0.0.0.0"}, "applications": [application]}
         self._dashboard.put("/api/serve/applications/", json=config).raise_for_status()
-        wait_until("the application runs", self._runs, START_S)
+        wait_until("the application runs", lambda: self._runs(rankers), START_S)
 
     def state(self) -> dict[str, Any] | None:
         """What Ray Serve says of its applications; None where it says nothing."""
@@ -96,12 +112,11 @@ class Cluster:
     def close(self) -> None:
         self._dashboard.close()
 
-    def _runs(self) -> bool:
+    def _runs(self, rankers: int = 2) -> bool:
         application = (self.state() or {}).get("applications", {}).get("scoring", {})
         assert application.get("status") != "DEPLOY_FAILED", application["message"]
-        return application.get("status") == "RUNNING" and all(
-            len(self.addresses(name)) == 2 for name in ("Router", "FaqRanker")
-        )
+        counts = (len(self.addresses("Router")), len(self.addresses("FaqRanker")))
+        return application.get("status") == "RUNNING" and counts == (2, rankers)
 
     def addresses(self, deployment: str) -> list[str]:
         """Of the nodes on which a deployment's replicas run."""
@@ -141,12 +156,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Iterato
     with network():
         try:
             cluster.start_head()
-            first = cluster.workers[:2]
-            for worker in first:
+            for worker in cluster.workers[:2]:
                 cluster.start_worker(worker)
             cluster.deploy()
-            for worker in first:
-                cluster.wait_until_ready(worker)
             yield cluster
         finally:
             for pod in (*cluster.workers, cluster.head):
@@ -170,7 +182,7 @@ def _steady(callers: Callers, seconds: float = STEADY_S) -> None:
 
 
 def test_a_drained_worker_loses_no_request(cluster: Cluster) -> None:
-    leaving, staying, empty = cluster.workers
+    leaving, staying, empty = cluster.two_workers()
     drained: list[Any] = []
     with Callers([leaving.address, staying.address], CALLERS) as callers:
         _steady(callers)
@@ -201,8 +213,7 @@ def test_a_drained_worker_loses_no_request(cluster: Cluster) -> None:
 
 
 def test_a_killed_worker_loses_only_the_requests_inside_it(cluster: Cluster) -> None:
-    _, killed, other = cluster.workers
-    cluster.wait_until_ready(other)
+    killed, other, _ = cluster.two_workers()
     with Callers([killed.address, other.address], CALLERS) as callers:
         _steady(callers)
         assert not callers.failures
@@ -217,10 +228,24 @@ def test_a_killed_worker_loses_only_the_requests_inside_it(cluster: Cluster) -> 
     assert len(callers.failures) == at_once
 
 
+def test_a_lost_machine_loses_only_the_requests_inside_it(cluster: Cluster) -> None:
+    lost, other, _ = cluster.two_workers()
+    with Callers([lost.address, other.address], CALLERS) as callers:
+        _steady(callers)
+        assert not callers.failures
+        lost.lose()
+        callers.endpoints = [other.address]
+        _steady(callers, 60)
+    _report("machine lost", callers)
+    # Nobody ended the connections of those that were under way in the machine's HAProxy.
+    assert all(lost.address in failure for failure in callers.failures)
+    assert len(callers.failures) <= CALLERS
+
+
 def test_a_head_that_is_away_costs_no_request(cluster: Cluster) -> None:
-    new, _, worker = cluster.workers
+    *workers, new = cluster.two_workers()
     assert cluster.head.run("scoring", "drain", "--timeout-s", "30").returncode == 0
-    with Callers([worker.address], CALLERS) as callers:
+    with Callers([worker.address for worker in workers], CALLERS) as callers:
         _steady(callers)
         started = time.monotonic()
         cluster.head.kill()
@@ -231,9 +256,9 @@ def test_a_head_that_is_away_costs_no_request(cluster: Cluster) -> None:
         wait_until("the replicas are known again", lambda: cluster.addresses("Router"), 60)
         print(f"and knows the replicas after {time.monotonic() - started:.1f} s")
         _steady(callers, 15)
-        # Replicas are placed again, and a changed configuration is deployed.
+        # A changed configuration is deployed, and its replica finds its place.
         cluster.start_worker(new)
-        cluster.deploy(refresh_s=7)
+        cluster.deploy(rankers=3)
         print(f"a change is deployed after {time.monotonic() - started:.1f} s")
         _steady(callers)
     _report("head killed", callers)
