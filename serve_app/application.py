@@ -19,7 +19,7 @@ from deployments.registry import Accepted, ModelVersion
 from serve_app.deployment import FAQ_RANKER, IMAGE_CLASSIFIER, ROUTER, RouterDeployment
 from serve_app.models import Models, registry_of
 from serve_app.requests_policy import RequestsPolicy
-from serve_app.serve_config import GRACEFUL_SHUTDOWN_S
+from serve_app.serve_config import GRACEFUL_SHUTDOWN_S, ROUTER_STAYS_S
 from serve_app.settings import ImageSettings, Scaling, Settings
 
 MAX_ONGOING_REQUESTS = 10_000
@@ -54,7 +54,9 @@ def build(settings: Settings, models: Models) -> Application:
         **_options(
             settings.router, settings.router.num_cpus, target, _policy(RequestsPolicy, target)
         ),
-    )(serve.ingress()(RouterDeployment))
+    )(serve.ingress()(RouterDeployment)).options(
+        graceful_shutdown_timeout_s=ROUTER_STAYS_S + settings.http.deadline_s
+    )
     return router.bind(settings, models, ranker, classifier)
 
 

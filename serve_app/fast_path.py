@@ -39,6 +39,9 @@ EVERY_MACHINE: Mapping[str, str] = {
     # A client that goes silent in the middle of a body, or of reading its answer; longer than
     # http.deadline_s, so that a body that does not come is answered first. Ray Serve gives an hour.
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "45",
+    # What a Router left unanswered when it ended goes to another one: scoring changes nothing, and
+    # may be done twice. HAProxy keeps requests of up to a buffer for it: questions, not pictures.
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
     # HAProxy would report each request to a Python process, for a tenth of a millisecond; the
     # Router counts requests itself.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",

@@ -9,8 +9,11 @@ APPLICATION = "scoring"
 IMPORT_PATH = "serve_app:app"
 
 GRACEFUL_SHUTDOWN_S = 40
-"""Time of a replica to finish what it has. Ray Serve asks for at least 35 s where clients reach
-replicas directly."""
+"""How long a model's replica that is to stop may finish what it has."""
+
+ROUTER_STAYS_S = 35
+"""Before that a Router goes on answering, until no HAProxy sends requests to it any more: Ray Serve
+takes 30 s where clients reach replicas directly, and asks for 35."""
 
 
 def serve_config(configuration: Configuration) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kuberay.manifests.cluster import ClusterSettings
+from serve_app.serve_config import ROUTER_STAYS_S
 from serve_app.settings import FaqSettings, RouterSettings, Settings
 
 
@@ -12,6 +13,9 @@ def disagreements(settings: Settings, cluster: ClusterSettings) -> Iterator[str]
         yield "http.host: on loopback no other pod reaches the service"
     if settings.auth.keys is None or settings.keys_file.is_relative_to(settings.data_dir):
         yield "auth.keys: must name a file outside of data_dir, in a folder that is mounted"
+    stops = ROUTER_STAYS_S + settings.http.deadline_s
+    if cluster.drain_s < stops:
+        yield f"cluster.drain_s: a Router needs {stops:g} s to stop"
     yield from _places(settings, cluster)
     yield from _gpus(settings, cluster)
 

@@ -5,17 +5,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from serve_app.serve_config import GRACEFUL_SHUTDOWN_S
 from serve_app.settings import Count, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 """Of an object (RFC 1123 label)."""
 Hostname = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9][-a-z0-9]*)+$")]
-
-MOVE_S = 30
-"""What Ray Serve takes at least to take a proxy out of service before its replicas may stop."""
-STOP_S = 20
-"""For Ray's processes to end after the pod has been drained."""
 
 
 class PodSize(Section):
@@ -153,10 +147,10 @@ class ClusterSettings(Section):
     cpu: Group
     gpu: GpuGroup | None = Field(None, description="without it, the cluster has no GPUs")
     haproxy_threads: Count = Field(2, description="threads of each node's HAProxy")
-    drain_s: int = Field(
-        90,
-        ge=MOVE_S + GRACEFUL_SHUTDOWN_S,
-        description="seconds that a pod may take to give its work away before it is stopped",
+    drain_s: Count = Field(
+        270,
+        description="seconds that a pod has to give its work away before it is stopped; a node for "
+        "the replicas that take its place may have to come first",
     )
     keys_secret: Name = Field("scoring-keys", description="secret with keys.json")
     redis: RedisSettings | None = None
@@ -182,8 +176,3 @@ class ClusterSettings(Section):
     def is_incremental(self) -> bool:
         """Whether an upgrade moves the traffic in steps."""
         return self.upgrade.strategy == "NewClusterWithIncrementalUpgrade"
-
-    @property
-    def grace_s(self) -> int:
-        """Seconds between the wish to end a pod and SIGKILL."""
-        return self.drain_s + STOP_S

@@ -4,18 +4,15 @@ Sizes of bodies are the application's to limit (`http.*_limit_bytes`): Gateway A
 them. Its implementations have, each one its own; the application's refusals are better answers.
 """
 
-import math
-
 from kuberay.manifests.cluster import ClusterSettings, GatewaySettings
 from kuberay.manifests.network import NAMESPACE_LABEL
 from kuberay.manifests.objects import NAME, PODS, Object, made
+from kuberay.manifests.times import longest_request_s
 from serve_app.settings import Settings
 
 API = "gateway.networking.k8s.io/v1"
 HTTP, HTTPS = "http", "https"
 CERTIFICATE = f"{NAME}-tls"
-SPARE_S = 15
-"""Beyond the application's deadline, for a large body on a slow line; its 504 comes first."""
 SERVE_SERVICE = f"{NAME}-serve-svc"
 """KubeRay's: it follows the cluster that has the traffic."""
 GRPC_SERVICE = f"{NAME}-grpc"
@@ -134,7 +131,7 @@ def _route(settings: Settings, cluster: ClusterSettings, gateway: GatewaySetting
     if cluster.is_incremental:
         # KubeRay's own gateway shares the traffic between the clusters; this one ends TLS.
         backend = {"name": f"{NAME}-gateway-{cluster.upgrade.class_name}", "port": 80}
-    timeouts = {"request": f"{math.ceil(settings.http.deadline_s) + SPARE_S}s"}
+    timeouts = {"request": f"{longest_request_s(settings)}s"}
     rules = [
         {
             "matches": [*map(_below, PREFIXES), {"path": {"type": "Exact", "value": "/"}}],

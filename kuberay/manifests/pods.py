@@ -14,6 +14,7 @@ from kuberay.manifests.objects import (
     cpus,
     mebibytes,
 )
+from kuberay.manifests.times import grace_s
 from serve_app.fast_path import EVERY_MACHINE, FAST_PATH, HAPROXY_THREADS
 from serve_app.settings import Settings
 
@@ -209,7 +210,7 @@ def _pod(
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": cluster.grace_s,
+        "terminationGracePeriodSeconds": grace_s(cluster),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,

@@ -7,6 +7,7 @@ import yaml
 from kuberay.manifests.cluster import ClusterSettings
 from kuberay.manifests.objects import NAME, Object, made, mebibytes
 from kuberay.manifests.pods import autoscaler, head_group, worker_groups
+from kuberay.manifests.times import old_cluster_s
 from serve_app.configuration import Configuration
 from serve_app.serve_config import serve_config
 
@@ -18,8 +19,8 @@ def rayservice(configuration: Configuration, cluster: ClusterSettings) -> Object
     service["spec"] = {
         "serveConfigV2": yaml.safe_dump(serve_config(configuration), sort_keys=False),
         "excludeHeadPodFromServeSvc": True,
-        # Connections that began on the old cluster end there.
-        "rayClusterDeletionDelaySeconds": cluster.grace_s,
+        # Requests that began on the old cluster end there.
+        "rayClusterDeletionDelaySeconds": old_cluster_s(settings),
         "upgradeStrategy": _upgrade(cluster),
         "rayClusterConfig": {
             "rayVersion": version("ray"),

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from kuberay.manifests.agreement import disagreements
 from kuberay.manifests.cluster import ClusterSettings
-from serve_app.serve_config import GRACEFUL_SHUTDOWN_S
 from serve_app.settings import Settings
 
 POD = {"cpus": 4, "memory_mib": 4096, "object_store_mib": 512, "disk_mib": 1024}
@@ -42,6 +41,8 @@ def test_settings_that_agree() -> None:
         ({"http.host": "127.0.0.1"}, {}, "http.host"),
         ({"auth.keys": None}, {}, "auth.keys"),
         ({"auth.keys": "/var/lib/scoring/keys.json"}, {}, "auth.keys"),
+        ({}, {"drain_s": 64}, "cluster.drain_s: a Router needs 65 s"),
+        ({"http.deadline_s": 300}, {}, "cluster.drain_s: a Router needs 335 s"),
         ({"faq.num_cpus": 5}, {}, "faq.num_cpus: one replica"),
         ({"router.num_cpus": 4.5}, {}, "router.num_cpus: one replica"),
         ({"faq.max_replicas": 40}, {}, "cluster.cpu.max_pods: .* 21 CPUs, the pods have 16"),
@@ -64,7 +65,7 @@ def test_what_does_not_agree_is_said(
     [
         ({"redis": {"address": "rediss://redis.example:6380"}}, "give one of both"),
         ({"volume": None}, "give one of both"),
-        ({"drain_s": GRACEFUL_SHUTDOWN_S + 29}, "greater than or equal"),
+        ({"drain_s": 0}, "greater than or equal"),
         ({"cpu": {**CLUSTER["cpu"], "min_pods": 5}}, "min_pods is above max_pods"),
         ({"head": {**POD, "cpu_request": 5}}, "cpu_request is above cpus"),
         ({"head": {**POD, "object_store_mib": 4000}}, "object_store_mib is more than half"),

@@ -159,6 +159,6 @@ def test_the_command_makes_and_checks(root: Path, capsys: pytest.CaptureFixture[
     assert "rayservice.yaml" in capsys.readouterr().out
     assert main(arguments) == 0
     assert main([*arguments, "--check"]) == 0
-    change(root / "base/settings.yaml", cluster={"drain_s": 1})
+    change(root / "base/settings.yaml", cluster={"drain_s": 0})
     assert main(arguments) == 1
     assert "drain_s" in capsys.readouterr().err

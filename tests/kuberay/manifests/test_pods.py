@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from kuberay.manifests.cluster import STOP_S
 from kuberay.manifests.pods import AGENT_PORT, CONFINED, USER
+from kuberay.manifests.times import STOP_S
 from serve_app.fast_path import EVERY_MACHINE, FAST_PATH, LOCAL
-from serve_app.serve_config import GRACEFUL_SHUTDOWN_S
+from serve_app.serve_config import GRACEFUL_SHUTDOWN_S, ROUTER_STAYS_S
 from tests.kuberay.manifests.rendering import (
     FOLDERS,
     amount,
@@ -168,16 +168,22 @@ def test_a_machine_of_its_own_has_all_that_every_machine_has() -> None:
 
 @every_folder
 def test_one_number_says_how_long_a_pod_may_take_to_end(name: str) -> None:
-    drain_s = of(name).cluster.drain_s
-    assert drain_s >= GRACEFUL_SHUTDOWN_S + 30
+    deployed = of(name)
+    drain_s, deadline_s = deployed.cluster.drain_s, deployed.application.settings.http.deadline_s
+    assert drain_s >= max(ROUTER_STAYS_S + deadline_s, GRACEFUL_SHUTDOWN_S)
     for group in groups(name):
         (ray,) = group["template"]["spec"]["containers"]
         command = ray["lifecycle"]["preStop"]["exec"]["command"]
         assert command == ["scoring", "drain", "--timeout-s", str(drain_s)]
     for template in templates(name):
         assert template["spec"]["terminationGracePeriodSeconds"] == drain_s + STOP_S
+
+
+@every_folder
+def test_the_old_cluster_stays_until_its_requests_are_answered(name: str) -> None:
     (service,) = find(name, "RayService")
-    assert service["spec"]["rayClusterDeletionDelaySeconds"] >= drain_s
+    deadline_s = of(name).application.settings.http.deadline_s
+    assert service["spec"]["rayClusterDeletionDelaySeconds"] >= deadline_s + 30
 
 
 @every_folder
