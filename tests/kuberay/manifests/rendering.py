@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ FOLDERS = {
 }
 
 
+@cache
 def of(name: str) -> Deployment:
     """The base or an overlay."""
     return deployment(FOLDERS[name])
 
 
+@cache
 def objects(name: str) -> list[Object]:
     """What is made for it."""
     return [item for group in of(name).files().values() for item in group]
