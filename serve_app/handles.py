@@ -1,5 +1,6 @@
 """The model deployments behind Ray Serve handles; Ray's errors become the application's."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -79,10 +80,14 @@ def _by_pickle(handle: DeploymentHandle[Any], method: str) -> DeploymentHandle[A
 async def ask_all(handle: DeploymentHandle[Any], method: str) -> list[Any]:
     """What every replica answers; one that does not, in time or at all, is left out."""
     try:
-        response = handle.broadcast(method)
-        answers = await response.results_async(timeout_s=ASK_S, return_exceptions=True)
+        async with asyncio.timeout(ASK_S):
+            # The public way gives no answer at all where one replica is silent: the others would be
+            # forgotten with one whose machine is lost.
+            asked = await handle.broadcast(method)._fetch_replica_results_async()
     except (DeploymentUnavailableError, TimeoutError):
         return []
+    in_time = (asyncio.wait_for(replica.get_async(), ASK_S) for replica in asked)
+    answers = await asyncio.gather(*in_time, return_exceptions=True)
     return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 

@@ -17,8 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=TIMEOUT_S,
         metavar="N",
-        help="seconds that replicas elsewhere, and the requests here, are waited for; more than "
-        f"the 60 that replicas take to stop (default {TIMEOUT_S:g})",
+        help="seconds that replicas elsewhere, and the requests here, are waited for; Ray Serve "
+        "stops the replicas a minute before, replaced or not "
+        f"(default {TIMEOUT_S:g})",
     )
 
 

@@ -217,8 +217,9 @@ def test_a_killed_worker_loses_only_the_requests_inside_it(cluster: Cluster) -> 
     with Callers([killed.address, other.address], CALLERS) as callers:
         _steady(callers)
         assert not callers.failures
-        killed.kill()
+        # First, so that no connection is refused: whoever sends tries those again elsewhere.
         callers.endpoints = [other.address]
+        killed.kill()
         _steady(callers)
         at_once = len(callers.failures)
         _steady(callers, 20)
@@ -233,8 +234,8 @@ def test_a_lost_machine_loses_only_the_requests_inside_it(cluster: Cluster) -> N
     with Callers([lost.address, other.address], CALLERS) as callers:
         _steady(callers)
         assert not callers.failures
-        lost.lose()
         callers.endpoints = [other.address]
+        lost.lose()
         _steady(callers, 60)
     _report("machine lost", callers)
     # Nobody ended the connections of those that were under way in the machine's HAProxy.
