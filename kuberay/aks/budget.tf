@@ -24,14 +24,14 @@ resource "azapi_resource" "budget" {
           operator      = "GreaterThan"
           threshold     = 80
           thresholdType = "Actual"
-          contactEmails = var.budget.emails
+          contactEmails = var.contacts
         }
         forecast = {
           enabled       = true
           operator      = "GreaterThan"
           threshold     = 100
           thresholdType = "Forecasted"
-          contactEmails = var.budget.emails
+          contactEmails = var.contacts
         }
       }
     }

@@ -187,7 +187,7 @@ resource "azapi_resource" "alert_group" {
       enabled        = true
       groupShortName = "scoring"
       emailReceivers = [
-        for address in var.budget.emails : {
+        for address in var.contacts : {
           name                 = address
           emailAddress         = address
           useCommonAlertSchema = true

@@ -52,8 +52,12 @@ output "settings" {
   description = "settings.yaml of the overlay for this deployment: what only Azure knows."
   value = yamlencode({
     cluster = {
-      redis   = { address = "rediss://${azapi_resource.redis.output.properties.hostName}:${local.redis_port}" }
-      gateway = { hostname = local.hostname }
+      redis = { address = "rediss://${azapi_resource.redis.output.properties.hostName}:${local.redis_port}" }
+      gateway = {
+        hostname    = local.hostname
+        acme_email  = var.contacts[0]
+        annotations = { "service.beta.kubernetes.io/azure-dns-label-name" = local.dns_label }
+      }
       key_vault = {
         name      = azapi_resource.vault["scoring"].name
         tenant_id = local.tenant
@@ -64,27 +68,17 @@ output "settings" {
 }
 
 output "kustomization" {
-  description = "kustomization.yaml of that overlay: images from this registry, and the gateway's name in Azure's DNS. TAG is the image's."
+  description = "kustomization.yaml of that overlay: production, with images from this registry. TAG stands for the images' tag."
   value = yamlencode({
     apiVersion = "kustomize.config.k8s.io/v1beta1"
     kind       = "Kustomization"
     resources  = ["../production"]
     components = ["patches"]
+
+    # As production calls them; Kustomize has replaced the names that the base has.
     images = [
       for image in ["scoring-cpu", "scoring-gpu"] :
-      { name = image, newName = "${azapi_resource.registry.output.properties.loginServer}/${image}", newTag = "TAG" }
-    ]
-    patches = [
-      {
-        target = { kind = "Gateway" }
-        patch = yamlencode([
-          {
-            op    = "add"
-            path  = "/spec/infrastructure"
-            value = { annotations = { "service.beta.kubernetes.io/azure-dns-label-name" = local.dns_label } }
-          },
-        ])
-      },
+      { name = "registry.example/${image}", newName = "${azapi_resource.registry.output.properties.loginServer}/${image}", newTag = "TAG" }
     ]
   })
 }

@@ -294,17 +294,26 @@ variable "maintenance" {
   }
 }
 
+variable "contacts" {
+  description = "Mail addresses that alerts, the budget and the issuer of certificates (the first one) write to."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.contacts) > 0 && alltrue([for address in var.contacts : can(regex("^[^@ ]+@[^@ ]+$", address))])
+    error_message = "contacts has at least one address: otherwise nobody hears of alerts."
+  }
+}
+
 variable "budget" {
   description = "Amount a month, in the billing currency, whose use is mailed; it stops nothing. start is the first of a month."
   type = object({
     amount = number
     start  = string
-    emails = list(string)
   })
 
   validation {
-    condition     = var.budget.amount > 0 && length(var.budget.emails) > 0
-    error_message = "budget has an amount above 0 and at least one address."
+    condition     = var.budget.amount > 0
+    error_message = "budget.amount is above 0."
   }
 
   validation {

@@ -53,13 +53,17 @@ def problems(
         yield from _computed(value, schema, configuration, path)
     elif isinstance(schema, Object):
         yield from _object(value, schema, configuration, path)
-    elif isinstance(schema, ListOf | MapOf):
-        container, name = (list, "list") if isinstance(schema, ListOf) else (Mapping, "map")
-        if not isinstance(value, container):
-            yield f"{path}: {value!r} is no {name}"
+    elif isinstance(schema, ListOf):
+        if not isinstance(value, list):
+            yield f"{path}: {value!r} is no list"
             return
-        items = enumerate(value) if isinstance(schema, ListOf) else value.items()
-        for key, item in items:
+        for index, item in enumerate(value):
+            yield from problems(item, schema.item, configuration, f"{path}[{index}]")
+    elif isinstance(schema, MapOf):
+        if not isinstance(value, Mapping):
+            yield f"{path}: {value!r} is no map"
+            return
+        for key, item in value.items():
             yield from problems(item, schema.item, configuration, f"{path}[{key}]")
     else:
         yield from _scalar(value, schema, path)

@@ -23,7 +23,7 @@ ANSWERED = {
     "clientId": ID,
     "principalId": ID,
     "oidcIssuerProfile": {"issuerURL": "https://issuer.example/"},
-    "loginServer": "registry.example",
+    "loginServer": "azure.example",
     "hostName": "redis.example",
     "endpoint": "https://grafana.example",
     "mlFlowTrackingUri": "azureml://models.example",
@@ -33,7 +33,8 @@ ANSWERED = {
 CHOSEN: Mapping[str, Any] = {
     "subscription_id": "00000000-0000-0000-0000-000000000000",
     "administrators": ["33333333-3333-3333-3333-333333333333"],
-    "budget": {"amount": 1000, "start": "2027-01-01", "emails": ["team@example.com"]},
+    "contacts": ["team@example.com"],
+    "budget": {"amount": 1000, "start": "2027-01-01"},
 }
 """Variables without a default, beside the sizes."""
 
@@ -76,18 +77,9 @@ def evaluate(configuration: Configuration, variables: Mapping[str, Any], folder:
     Raises:
         Refused: a validation fails, or an expression cannot be computed.
     """
-    program = terraform()
-    assert program is not None
-    (folder / "main.tf").write_text(_module(configuration), "utf-8")
-    (folder / "chosen.tfvars.json").write_text(json.dumps(dict(variables)), "utf-8")
-    arguments = ["plan", "-input=false", "-no-color", "-var-file=chosen.tfvars.json", "-out=plan"]
-    planned = _run(program, arguments, folder)
-    if planned.returncode:
-        raise Refused(" ".join(re.sub(r"[│╷╵]", " ", planned.stderr).split()))
-    shown = json.loads(_run(program, ["show", "-json", "plan"], folder).stdout)
-    values = {
-        name: output["value"] for name, output in shown["planned_values"]["outputs"].items()
-    }
+    _plan(_module(configuration), variables, folder)
+    shown = json.loads(_run(["show", "-json", "plan"], folder).stdout)
+    values = {name: output["value"] for name, output in shown["planned_values"]["outputs"].items()}
     resources = {
         f"{name}{key}": Planned(
             item["type"].partition("@")[0], item["name"], item.get("body"), item.get("tags")
@@ -98,18 +90,42 @@ def evaluate(configuration: Configuration, variables: Mapping[str, Any], folder:
     return Plan(resources, values)
 
 
-def _run(program: str, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def validate(configuration: Configuration, variables: Mapping[str, Any], folder: Path) -> None:
+    """Only the variables' types and validations.
+
+    Raises:
+        Refused: one fails.
+    """
+    _plan("\n".join(_variables(configuration)), variables, folder)
+
+
+def _plan(module: str, variables: Mapping[str, Any], folder: Path) -> None:
+    (folder / "main.tf").write_text(module, "utf-8")
+    (folder / "chosen.tfvars.json").write_text(json.dumps(dict(variables)), "utf-8")
+    arguments = ["plan", "-input=false", "-no-color", "-var-file=chosen.tfvars.json", "-out=plan"]
+    planned = _run(arguments, folder)
+    if planned.returncode:
+        raise Refused(" ".join(re.sub(r"[│╷╵]", " ", planned.stderr).split()))
+
+
+def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    program = terraform()
+    assert program is not None
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1"}
     return subprocess.run(
         [program, *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
 
 
-def _module(configuration: Configuration) -> str:
-    lines = [
+def _variables(configuration: Configuration) -> list[str]:
+    return [
         _block(f'variable "{variable.name}"', variable.attributes)
         for variable in configuration.variables.values()
     ]
+
+
+def _module(configuration: Configuration) -> str:
+    lines = _variables(configuration)
     lines.append(_block("locals", configuration.locals))
     for resource in configuration.resources:
         lines.append(_block("locals", {f"azapi_{resource.name}": Expression(_stand_in(resource))}))

@@ -37,9 +37,7 @@ MODELS = {
 }
 """Azure's type to the package below azure.mgmt and its model."""
 
-OWN: Mapping[str, Any] = yaml.safe_load(
-    (Path(__file__).parent / "schemas.yaml").read_text("utf-8")
-)
+OWN: Mapping[str, Any] = yaml.safe_load((Path(__file__).parent / "schemas.yaml").read_text("utf-8"))
 """Types whose SDK is older than what is used here, or has no such model."""
 
 ATTRIBUTES = frozenset({"id", "name", "type", "location", "tags", "identity"})
@@ -168,14 +166,15 @@ def _of_annotation(annotation: Any) -> Schema:
         if enums:
             values = frozenset(str(item.value) for enum in enums for item in enum)
             return Scalar("string", values)
-        return _of_annotation(some[0]) if len(some) == 1 else Anything()
+        [one] = some
+        return _of_annotation(one)
     if origin is list:
         return ListOf(_of_annotation(arguments[0]))
     if origin is dict:
         return MapOf(_of_annotation(arguments[1]))
-    if isinstance(annotation, type) and hasattr(annotation, "_attr_to_rest_field"):
+    if hasattr(annotation, "_is_model"):
         return _of_model(annotation)
-    return Scalar(SCALARS[annotation]) if annotation in SCALARS else Anything()
+    return Anything() if annotation is Any else Scalar(SCALARS[annotation])
 
 
 def _of_yaml(value: Any, name: str) -> Schema:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hcl2
+from lark.exceptions import LarkError
 
 AKS = Path(__file__).parents[3] / "kuberay" / "aks"
 
@@ -89,7 +90,7 @@ class Configuration:
         for name, source in sorted(sources.items()):
             try:
                 files[name] = _values(hcl2.loads(source))
-            except Exception as error:  # noqa: BLE001  # lark's many errors have no common base
+            except LarkError as error:
                 raise Unreadable(f"{name}: {error}") from error
         return cls(files)
 
@@ -176,8 +177,10 @@ def _values(raw: Any) -> Any:
             return Expression(raw[2:-1])
         case str() if raw.startswith('"') and ("${" in raw or "%{" in raw):
             return Expression(raw)
-        case str():
+        case str() if raw.startswith('"'):
             return _unquoted(raw)
+        case str():
+            return Expression(raw)
         case dict():
             return {
                 _unquoted(key): _values(item)
@@ -193,9 +196,7 @@ def _values(raw: Any) -> Any:
 def _unquoted(raw: str) -> str:
     if not (raw.startswith('"') and raw.endswith('"')):
         return raw
-    return re.sub(
-        r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), raw[1:-1]
-    )
+    return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), raw[1:-1])
 
 
 def _expressions(value: Any) -> Iterator[str]:
