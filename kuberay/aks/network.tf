@@ -23,9 +23,9 @@ resource "azapi_resource" "nodes_nsg" {
       # Azure's own rules end with one that refuses everything else from the internet.
       securityRules = [
         {
-          name = "gateway"
+          name = "clients"
           properties = {
-            description              = "Clients to the gateway; 80 redirects, and answers ACME challenges"
+            description              = "Clients to the gateway"
             priority                 = 100
             direction                = "Inbound"
             access                   = "Allow"
@@ -33,7 +33,21 @@ resource "azapi_resource" "nodes_nsg" {
             sourceAddressPrefixes    = var.clients
             sourcePortRange          = "*"
             destinationAddressPrefix = "*"
-            destinationPortRanges    = ["80", "443"]
+            destinationPortRange     = "443"
+          }
+        },
+        {
+          name = "challenges"
+          properties = {
+            description              = "Redirects, and the challenges of the certificate's issuer, which come from anywhere"
+            priority                 = 110
+            direction                = "Inbound"
+            access                   = "Allow"
+            protocol                 = "Tcp"
+            sourceAddressPrefix      = "Internet"
+            sourcePortRange          = "*"
+            destinationAddressPrefix = "*"
+            destinationPortRange     = "80"
           }
         },
       ]

@@ -99,7 +99,7 @@ variable "network" {
 }
 
 variable "clients" {
-  description = "Address ranges that may reach the gateway on 80 and 443; the default is everybody, who still needs a key or a token."
+  description = "Address ranges that may reach the gateway on 443; the default is everybody, who still needs a key or a token. 80 stays open: it redirects, and answers the issuer of certificates."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 
@@ -152,13 +152,13 @@ variable "registry_ranges" {
 }
 
 variable "kubernetes_version" {
-  description = "Minor version of Kubernetes; the patch comes from the upgrade channel."
+  description = "Minor version of Kubernetes, one of `az aks get-versions`; the patch comes from the upgrade channel."
   type        = string
-  default     = "1.34"
+  default     = "1.36"
 
   validation {
     condition     = can(regex("^1\\.[0-9]{2}$", var.kubernetes_version))
-    error_message = "kubernetes_version is a minor version such as 1.34."
+    error_message = "kubernetes_version is a minor version such as 1.36."
   }
 }
 

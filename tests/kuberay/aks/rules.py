@@ -4,10 +4,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from tests.kuberay.aks.evaluation import Plan
-from tests.kuberay.aks.terraform import Configuration, Expression
+from tests.kuberay.aks.terraform import Configuration, Expression, source
 
 UNTAGGED = {
     "Microsoft.Authorization/locks",
@@ -60,6 +61,39 @@ def references(configuration: Configuration) -> list[str]:
         for name in sorted(known[kind] - used[kind])
     ]
     return unresolved + unused
+
+
+ARGUMENTS = {
+    *("type", "name", "parent_id", "location", "tags", "identity", "body"),
+    *("response_export_values", "retry", "timeouts"),
+    *("for_each", "count", "depends_on", "lifecycle"),
+}
+"""Of azapi_resource, as far as they are used, and Terraform's own."""
+
+
+def arguments(configuration: Configuration) -> list[str]:
+    """Arguments of resources that azapi_resource does not know."""
+    return [
+        f"{resource.name}: {argument} is no argument of azapi_resource"
+        for resource in configuration.resources
+        for argument in resource.attributes
+        if argument not in ARGUMENTS
+    ]
+
+
+def circles(configuration: Configuration) -> list[str]:
+    """Resources and local values that wait for each other."""
+    blocks = {f"azapi_resource.{r.name}": r.attributes for r in configuration.resources}
+    blocks |= {f"local.{name}": {"value": value} for name, value in configuration.locals.items()}
+    graph = {
+        name: set(re.findall(r"(?:azapi_resource|local)\.\w+", source(dict(block))))
+        for name, block in blocks.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" -> ".join(error.args[1])]
+    return []
 
 
 def descriptions(configuration: Configuration) -> list[str]:

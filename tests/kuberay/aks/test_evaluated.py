@@ -166,7 +166,7 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
     "a range that is none": (
         {"clients": ["203.0.113.7"]}, "clients has at least one CIDR"
     ),
-    "a patch of Kubernetes": ({"kubernetes_version": "1.34.2"}, "minor version"),
+    "a patch of Kubernetes": ({"kubernetes_version": "1.36.2"}, "minor version"),
     "no node for the head": (
         {"cpu_pool": {"size": "S", "min": 0, "max": 1, "disk_gb": 64}}, "at least one node"
     ),
@@ -221,7 +221,7 @@ EXPOSED = {
     "the API server": (
         "cluster.tf", "= var.api_server.private\n", "= false\n"
     ),
-    "a port of Ray": ("network.tf", '["80", "443"]', '["80", "443", "8265"]'),
+    "a port of Ray": ("network.tf", '"443"\n', '"8265"\n'),
 }  # fmt: skip
 
 

@@ -51,6 +51,16 @@ def test_everything_that_is_referred_to_is_there_and_everything_there_is_used(
     assert rules.references(configuration) == []
 
 
+def test_resources_have_only_arguments_that_the_provider_knows(
+    configuration: Configuration,
+) -> None:
+    assert rules.arguments(configuration) == []
+
+
+def test_nothing_waits_for_itself(configuration: Configuration) -> None:
+    assert rules.circles(configuration) == []
+
+
 def test_variables_have_types_and_descriptions(configuration: Configuration) -> None:
     assert rules.descriptions(configuration) == []
 
@@ -184,6 +194,14 @@ PLANTED = {
     "a variable that is not used": Planted(
         "group.tf", "body      = {}\n}", 'body = {}\n}\nvariable "spare" {}', rules.references,
         "var.spare is not used",
+    ),
+    "an argument that the provider has not": Planted(
+        "pools.tf", "parent_id = azapi_resource.cluster.id", "parent = azapi_resource.cluster.id",
+        rules.arguments, "cpu_pool: parent is no argument",
+    ),
+    "two resources that wait for each other": Planted(
+        "cluster.tf", "[azapi_resource.cluster_role]", "[azapi_resource.administrator_role]",
+        rules.circles, "azapi_resource.cluster -> ",
     ),
     "a variable without a type": Planted(
         "variables.tf", "type        = list(string)\n  default     = [\"1\"",
