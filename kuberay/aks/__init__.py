@@ -1,0 +1,1 @@
+"""Azure Kubernetes Service: Terraform beside this file, and what it costs."""
