@@ -87,12 +87,16 @@ def pods_of(owner: Object) -> Iterator[Pods]:
     elif kind in CLUSTERS:
         path = CLUSTERS[kind]
         cluster = at(owner, path) or {}
-        yield _ray_pods(namespace, f"{path}.headGroupSpec", cluster["headGroupSpec"], "head")
+        outside = at(owner, "spec.excludeHeadPodFromServeSvc")
+        head = cluster["headGroupSpec"]
+        yield _ray_pods(namespace, f"{path}.headGroupSpec", head, "head", serves=not outside)
         for index, group in enumerate(cluster.get("workerGroupSpecs", ())):
             yield _ray_pods(namespace, f"{path}.workerGroupSpecs[{index}]", group, "worker")
 
 
-def _ray_pods(namespace: str, path: str, group: Object, node_type: str) -> Pods:
+def _ray_pods(
+    namespace: str, path: str, group: Object, node_type: str, *, serves: bool = True
+) -> Pods:
     """Source: labelPod in KubeRay's controllers/ray/common/pod.go. The cluster's name is made up by
     KubeRay, so that no selector can know it."""
     metadata = group["template"].get("metadata", {})
@@ -100,6 +104,7 @@ def _ray_pods(namespace: str, path: str, group: Object, node_type: str) -> Pods:
         "app.kubernetes.io/name": "kuberay",
         "app.kubernetes.io/created-by": "kuberay-operator",
         "ray.io/is-ray-node": "yes",
+        "ray.io/serve": "true" if serves else "false",
         **metadata.get("labels", {}),
         "ray.io/node-type": node_type,
         "ray.io/group": group.get("groupName", "headgroup"),

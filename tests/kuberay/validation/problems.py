@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tests.kuberay.validation.contents import content_problems
 from tests.kuberay.validation.documents import leaves
 from tests.kuberay.validation.metadata import metadata_problems
 from tests.kuberay.validation.operator_rules import operator_problems
@@ -83,6 +84,7 @@ def _meaning(item: Object) -> Iterator[str]:
     yield from value_problems(item)
     yield from operator_problems(item)
     yield from pod_problems(item)
+    yield from content_problems(item)
     if item["kind"] == "RayService":
         for text in serve_problems(item["spec"].get("serveConfigV2", "")):
             yield f"spec.serveConfigV2: {text}"

@@ -8,8 +8,13 @@ from tests.kuberay.validation.pods import Pods, at, pods_of
 
 Object = Mapping[str, Any]
 SERVE_PORT = 8000
-ALWAYS_THERE = frozenset({"ServiceAccount/default", "ConfigMap/kube-root-ca.crt"})
-"""Kubernetes makes these in every namespace."""
+ALWAYS_THERE = frozenset(
+    {
+        *("Namespace/default", "Namespace/kube-system"),
+        *("ServiceAccount/default", "ConfigMap/kube-root-ca.crt"),
+    }
+)
+"""Kubernetes makes these, the last two in every namespace."""
 SYSTEM_CLASSES = ("system-cluster-critical", "system-node-critical")
 
 
@@ -58,6 +63,11 @@ class Scene:
             self.ports[namespace, f"{name}-serve-svc"] = {
                 "serve": head.ports().get("serve", SERVE_PORT)
             }
+            gateway = at(spec, "upgradeStrategy.clusterUpgradeOptions.gatewayClassName")
+            if gateway is not None:
+                # KubeRay makes a Gateway; Istio, for that, a Service with the name of both.
+                self._add("Gateway", namespace, f"{name}-gateway", None)
+                self._add("Service", namespace, f"{name}-gateway-{gateway}", None)
 
     def has(self, kind: str, namespace: str, name: str) -> bool:
         """Whether an object is there, by these objects or without them."""
