@@ -155,7 +155,7 @@ def _autoscaler(path: str, cluster: Object, *, autoscaled: bool) -> Iterator[str
     switch = environment.get("RAY_enable_autoscaler_v2")
     if not autoscaled and switch in ("1", "true"):
         yield f"{path}.headGroupSpec: RAY_enable_autoscaler_v2 without enableInTreeAutoscaling"
-    if autoscaled and switch is not None and "version" in options:
+    if autoscaled and "RAY_enable_autoscaler_v2" in environment and "version" in options:
         yield f"{path}.autoscalerOptions.version: RAY_enable_autoscaler_v2 says it, too"
     if options.get("idleTimeoutSeconds", 0) < 0:
         yield f"{path}.autoscalerOptions.idleTimeoutSeconds: is negative"

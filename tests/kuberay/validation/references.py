@@ -65,9 +65,16 @@ class Scene:
             }
             gateway = at(spec, "upgradeStrategy.clusterUpgradeOptions.gatewayClassName")
             if gateway is not None:
-                # KubeRay makes a Gateway; Istio, for that, a Service with the name of both.
                 self._add("Gateway", namespace, f"{name}-gateway", None)
-                self._add("Service", namespace, f"{name}-gateway-{gateway}", None)
+                self._add_gateway(namespace, f"{name}-gateway", gateway)
+        elif item["kind"] == "Gateway":
+            self._add_gateway(namespace, name, spec["gatewayClassName"])
+
+    def _add_gateway(self, namespace: str, name: str, class_name: str) -> None:
+        """Source: GEP-1762 of Gateway API, what a controller makes in the cluster for a Gateway."""
+        self._add("Service", namespace, f"{name}-{class_name}", None)
+        labels = {"gateway.networking.k8s.io/gateway-name": name}
+        self.pods.append(Pods(namespace, "", labels, {}, {}))
 
     def has(self, kind: str, namespace: str, name: str) -> bool:
         """Whether an object is there, by these objects or without them."""
