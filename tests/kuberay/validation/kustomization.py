@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.kuberay.validation.documents import leaves, parse, read
+from tests.kuberay.validation.documents import leaves, read
 
 Object = Mapping[str, Any]
 FILE = "kustomization.yaml"
@@ -67,13 +67,3 @@ def _meets(target: Object, item: Object) -> bool:
         re.fullmatch(target.get(key, ".*"), item["metadata"].get(key, "default"))
         for key in ("name", "namespace")
     )
-
-
-def patches(folder: Path) -> Iterator[tuple[str, Any]]:
-    """Every patch of a kustomization, in files and in place, with where it stands."""
-    (settings,) = read(folder / FILE)
-    for index, entry in enumerate(settings.get("patches", ())):
-        where = entry.get("path", f"patches[{index}]")
-        documents = read(folder / entry["path"]) if "path" in entry else parse(entry["patch"])
-        for document in documents:
-            yield where, document

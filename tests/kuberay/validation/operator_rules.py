@@ -25,7 +25,13 @@ NAME_LENGTHS = {
 }
 UPGRADES = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
 FEATURE_GATES = frozenset({"RayServiceIncrementalUpgrade", "GCSFaultToleranceEmbeddedStorage"})
-"""Those that our installation of the operator switches on; both are off by default."""
+"""Those that our installations of the operator switch on; all that are asked for here are off by
+default."""
+GATED = {
+    "networkPolicy": "RayClusterNetworkPolicy",
+    "tlsOptions": "RayClusterMTLS",
+    "historyServerOptions": "RayClusterHistoryServer",
+}
 RESOURCE_PARAMETERS = ("num-cpus", "num-gpus", "memory", "resources")
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+|[0-9]+")
 TOKENS_SINCE = (2, 52)
@@ -48,6 +54,24 @@ def operator_problems(value: Object) -> Iterator[str]:
         yield from _cluster(path, cluster, annotations)
     if kind == "RayService":
         yield from _service(value["spec"], annotations)
+    for where, gate in needed_gates(value):
+        if gate not in FEATURE_GATES:
+            yield f"{where}: needs the feature gate {gate}"
+
+
+def needed_gates(value: Object) -> Iterator[tuple[str, str]]:
+    """Places in an object that the operator takes with a feature gate alone, and the gates."""
+    if value["kind"] not in CLUSTERS:
+        return
+    path = CLUSTERS[value["kind"]]
+    cluster = at(value, path) or {}
+    for name, gate in GATED.items():
+        if name in cluster:
+            yield f"{path}.{name}", gate
+    if at(cluster, "gcsFaultToleranceOptions.backend") == "rocksdb":
+        yield f"{path}.gcsFaultToleranceOptions.backend", "GCSFaultToleranceEmbeddedStorage"
+    if at(value, "spec.upgradeStrategy.type") == "NewClusterWithIncrementalUpgrade":
+        yield "spec.upgradeStrategy.type", "RayServiceIncrementalUpgrade"
 
 
 def _service(spec: Object, annotations: Object) -> Iterator[str]:
@@ -75,8 +99,6 @@ def _service(spec: Object, annotations: Object) -> Iterator[str]:
 
 def _incremental(strategy: Object, cluster: Object) -> Iterator[str]:
     path = "spec.upgradeStrategy.clusterUpgradeOptions"
-    if "RayServiceIncrementalUpgrade" not in FEATURE_GATES:
-        yield "spec.upgradeStrategy.type: needs the gate RayServiceIncrementalUpgrade"
     if not cluster.get("enableInTreeAutoscaling"):
         yield "spec.rayClusterConfig.enableInTreeAutoscaling: an incremental upgrade needs it"
     options = strategy.get("clusterUpgradeOptions")
@@ -119,7 +141,9 @@ def _cluster(path: str, cluster: Object, annotations: Object) -> Iterator[str]:
     yield from _autoscaler(path, cluster, autoscaled=autoscaled)
     yield from _fault_tolerance(path, cluster, annotations)
     yield from _tokens(path, cluster)
-    yield from _network(path, cluster)
+    for number, group in enumerate(workers):
+        if not LABEL.fullmatch(group["groupName"]):
+            yield f"{path}.workerGroupSpecs[{number}].groupName: {group['groupName']} is no label"
 
 
 def _group(path: str, group: Object) -> Iterator[str]:
@@ -194,8 +218,6 @@ def _fault_tolerance(path: str, cluster: Object, annotations: Object) -> Iterato
 
 
 def _embedded(path: str, options: Object, head: Object) -> Iterator[str]:
-    if "GCSFaultToleranceEmbeddedStorage" not in FEATURE_GATES:
-        yield f"{path}.backend: needs the gate GCSFaultToleranceEmbeddedStorage"
     for name in ("redisAddress", "redisUsername", "redisPassword", "externalStorageNamespace"):
         if name in options:
             yield f"{path}.{name}: for the backend redis alone"
@@ -217,18 +239,6 @@ def _tokens(path: str, cluster: Object) -> Iterator[str]:
     numbers = re.match(r"(\d+)\.(\d+)", version)
     if numbers is None or (int(numbers[1]), int(numbers[2])) < TOKENS_SINCE:
         yield f"{path}.rayVersion: {version or 'absent'}; tokens need 2.52 or newer"
-
-
-def _network(path: str, cluster: Object) -> Iterator[str]:
-    if "networkPolicy" in cluster and "RayClusterNetworkPolicy" not in FEATURE_GATES:
-        yield f"{path}.networkPolicy: needs the gate RayClusterNetworkPolicy"
-    if "tlsOptions" in cluster and "RayClusterMTLS" not in FEATURE_GATES:
-        yield f"{path}.tlsOptions: needs the gate RayClusterMTLS"
-    if "historyServerOptions" in cluster and "RayClusterHistoryServer" not in FEATURE_GATES:
-        yield f"{path}.historyServerOptions: needs the gate RayClusterHistoryServer"
-    for number, group in enumerate(cluster.get("workerGroupSpecs", ())):
-        if not LABEL.fullmatch(group["groupName"]):
-            yield f"{path}.workerGroupSpecs[{number}].groupName: {group['groupName']} is no label"
 
 
 def _ray_container(group: Object) -> Object:
