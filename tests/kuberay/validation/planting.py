@@ -1,7 +1,6 @@
 """Errors for the checks to find: changes of right objects."""
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +27,51 @@ def examples() -> list[Any]:
 
 def changed(value: Any, place: Place, to: Any) -> Any:
     """A copy with another value at a place; missing mappings on the way are made."""
-    whole = copy.deepcopy(value)
-    inner = whole
-    for key in place[:-1]:
-        inner = inner.setdefault(key, {}) if isinstance(inner, dict) else inner[key]
-    if to is REMOVED:
-        del inner[place[-1]]
-    elif isinstance(inner, list) and place[-1] == len(inner):
-        inner.append(to)
-    else:
-        inner[place[-1]] = to
-    return whole
+    if not place:
+        return to
+    key, rest = place[0], place[1:]
+    if isinstance(value, dict):
+        without = {name: item for name, item in value.items() if name != key}
+        if not rest and to is REMOVED:
+            return without
+        # In the old order: some checks report the first of several faults.
+        new = changed(value.get(key, {}), rest, to)
+        return {name: new if name == key else value[name] for name in (*value, key)}
+    items = list(value)
+    assert isinstance(key, int)
+    items[key : key + 1] = [changed(items[key] if key < len(items) else {}, rest, to)]
+    return items
 
 
 def renamed(value: Any, place: Place, name: str) -> Any:
     """A copy with another name for the key at a place."""
-    whole = copy.deepcopy(value)
-    inner = whole
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[name] = inner.pop(place[-1])
-    return whole
+    item = at_place(value, place)
+    return changed(changed(value, place, REMOVED), (*place[:-1], name), item)
+
+
+def misspelled(item: Any) -> Iterator[tuple[Place, Place]]:
+    """Every key of an object that is not free, and the same with a letter too many."""
+    for where in mappings(item):
+        for key in at_place(item, where):
+            # Without these two nothing is an object.
+            if where or key not in ("apiVersion", "kind"):
+                yield (*where, key), (*where, f"{key}x")
+
+
+def one_of_each(places: Iterable[tuple[str, Place]]) -> Iterator[int]:
+    """Numbers of the places that differ in more than the items of lists, kind by kind."""
+    seen = set()
+    for number, (kind, where) in enumerate(places):
+        shape = (kind, *("*" if isinstance(key, int) else key for key in where))
+        if shape not in seen:
+            seen.add(shape)
+            yield number
 
 
 def mappings(value: Any, place: Place = ()) -> Iterator[Place]:
     """Where an object has mappings whose keys are not free."""
     if isinstance(value, dict):
-        if not is_free(place):
+        if not is_free(place, value):
             yield place
         for key, item in value.items():
             yield from mappings(item, (*place, key))
@@ -63,9 +80,12 @@ def mappings(value: Any, place: Place = ()) -> Iterator[Place]:
             yield from mappings(item, (*place, index))
 
 
-def is_free(place: Place) -> bool:
+def is_free(place: Place, value: Any) -> bool:
     """Whether the keys at a place are the writer's to choose."""
-    return bool(place) and (place[-1] in FREE)
+    if place == ("spec", "selector"):
+        # A Service's is a map of labels.
+        return not {"matchLabels", "matchExpressions"} & set(value)
+    return bool(place) and place[-1] in FREE
 
 
 def scalars(value: Any, place: Place = ()) -> Iterator[Place]:

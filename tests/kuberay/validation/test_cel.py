@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kuberay.validation.cel import broken_rules
@@ -129,6 +129,7 @@ def test_keys_of_maps_are_not_escaped() -> None:
     assert list(broken_rules(schema, {"x-y": 1})) == []
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), st.integers(-5, 5)))
 def test_rules_agree_with_python(value: dict[str, int]) -> None:
     schema = ruled(

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from tests.kuberay.validation.keywords import place
 from tests.kuberay.validation.kustomization import effect_problems, file_problems, folders
 from tests.kuberay.validation.operator_rules import FEATURE_GATES, needed_gates
-from tests.kuberay.validation.planting import at_place, changed, mappings, renamed, scalars
+from tests.kuberay.validation.planting import (
+    changed,
+    mappings,
+    misspelled,
+    one_of_each,
+    renamed,
+    scalars,
+)
 from tests.kuberay.validation.problems import problems
 from tests.kuberay.validation.rendering import KUBERAY, OVERLAYS, overlay, overlays
 from tests.kuberay.validation.schemas import kind_of
@@ -30,7 +37,7 @@ EXTERNAL = frozenset(
 )
 """What the overlays name and do not make."""
 OPERATORS = {
-    "kuberay/operator-values.yaml": {"kind", "gradual"},
+    "kuberay/operator-values.yaml": {"kind"},
     "kuberay/aks/charts/kuberay-operator.yaml": {"production", "gradual"},
 }
 """Values of the operator's chart, and the overlays that are for its installation."""
@@ -39,7 +46,8 @@ every_overlay = pytest.mark.parametrize("name", overlays())
 
 
 def test_there_are_the_overlays_that_are_spoken_of() -> None:
-    assert overlays() == ["gradual", "kind", "production"]
+    """And perhaps one's own, which is checked like them."""
+    assert {"gradual", "kind", "production"} <= set(overlays())
 
 
 @every_overlay
@@ -50,7 +58,7 @@ def test_nothing_is_wrong_with_an_overlay(name: str) -> None:
 def test_nothing_is_external_that_an_overlay_makes_or_does_without() -> None:
     found = {
         problem.rpartition("there is no ")[2].replace(" ", "/")
-        for name in overlays()
+        for name in ("gradual", "kind", "production")
         for problem in problems(overlay(name))
     }
     assert found == {f"{entry.split('/')[0]}/{entry.split('/')[-1]}" for entry in EXTERNAL}
@@ -86,51 +94,42 @@ def test_the_operator_is_installed_with_the_gates_that_the_overlays_need(file: s
     assert needed <= FEATURE_GATES
 
 
-@every_overlay
-def test_every_field_of_an_overlay_is_missed_when_it_is_misspelled(name: str) -> None:
+def everything() -> list[dict[str, Any]]:
+    """The objects of all overlays."""
+    return [item for name in overlays() for item in overlay(name)]
+
+
+def test_every_field_of_an_overlay_is_missed_when_it_is_misspelled() -> None:
+    all_of_them = [(item, *places) for item in everything() for places in misspelled(item)]
+    chosen = one_of_each((item["kind"], right) for item, right, _ in all_of_them)
     passed = []
-    for item in overlay(name):
+    for item, right, wrong in (all_of_them[number] for number in chosen):
         kind = kind_of(item)
         assert kind is not None
-        for where in mappings(item):
-            if item["kind"] == "Service" and where == ("spec", "selector"):
-                continue
-            # The names of Ray's parameters and of settings in vaults are checked elsewhere.
-            for key in at_place(item, where) if where else ("metadata", "spec", "data"):
-                if key in at_place(item, where):
-                    wrong = renamed(item, (*where, key), f"{key}x")
-                    path = place((*where, f"{key}x"))
-                    if not any(text.startswith(path) for text in kind.problems(wrong, None)):
-                        passed.append(f"{item['kind']} {place((*where, key))}")
+        found = kind.problems(renamed(item, right, str(wrong[-1])), None)
+        if not any(text.startswith(f"{place(wrong)}: unknown") for text in found):
+            passed.append(f"{item['kind']} {place(right)}")
     assert passed == []
 
 
-@every_overlay
-def test_every_value_of_an_overlay_is_refused_with_a_wrong_type(name: str) -> None:
+def test_every_value_of_an_overlay_is_refused_with_a_wrong_type() -> None:
+    all_of_them = [(item, where) for item in everything() for where in scalars(item)]
+    chosen = one_of_each((item["kind"], where) for item, where in all_of_them)
     passed = []
-    for item in overlay(name):
+    for item, where in (all_of_them[number] for number in chosen):
         kind = kind_of(item)
         assert kind is not None
-        for where in scalars(item):
-            if len(where) > 1:
-                found = kind.problems(changed(item, where, {"x": [1]}), None)
-                if not any(text.startswith(place(where)) for text in found):
-                    passed.append(f"{item['kind']} {place(where)}")
+        found = kind.problems(changed(item, where, {"x": [1]}), None)
+        if len(where) > 1 and not any(text.startswith(place(where)) for text in found):
+            passed.append(f"{item['kind']} {place(where)}")
     assert passed == []
 
 
-@pytest.mark.skipif(not overlays(), reason="there are no overlays")
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.data())
 def test_an_unknown_key_anywhere_in_an_overlay_is_found(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(overlays()), label="overlay")
-    item: dict[str, Any] = data.draw(st.sampled_from(overlay(name)), label="object")
-    places = [
-        where
-        for where in mappings(item)
-        if not (item["kind"] == "Service" and where == ("spec", "selector"))
-    ]
-    where = data.draw(st.sampled_from(places), label="place")
+    item = data.draw(st.sampled_from(everything()), label="object")
+    where = data.draw(st.sampled_from([*mappings(item)]), label="place")
     key = data.draw(st.from_regex(r"[a-z][a-zA-Z0-9]{5,11}Zz", fullmatch=True), label="key")
     value = data.draw(st.sampled_from([1, "x", True, {}, [], {"a": 1}]), label="value")
     kind = kind_of(item)
@@ -139,17 +138,19 @@ def test_an_unknown_key_anywhere_in_an_overlay_is_found(data: st.DataObject) -> 
     assert any(text.startswith(f"{place((*where, key))}: unknown field") for text in found)
 
 
-@every_overlay
-def test_the_agents_of_azure_can_read_their_jobs(name: str, tmp_path: Path) -> None:
-    configs = [item for item in overlay(name) if "prometheus-config" in item.get("data", {})]
-    if not configs:
-        pytest.skip("this overlay has no job for Azure's agents")
+def test_the_agents_of_azure_can_read_their_jobs(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    for item in configs:
-        file = tmp_path / "prometheus.yaml"
-        file.write_text(item["data"]["prometheus-config"])
+    texts = {
+        item["data"]["prometheus-config"]
+        for item in everything()
+        if "prometheus-config" in item.get("data", {})
+    }
+    assert texts
+    file = tmp_path / "prometheus.yaml"
+    for text in texts:
+        file.write_text(text)
         ended = subprocess.run(
             [promtool, "check", "config", "--lint-fatal", str(file)],
             capture_output=True,
