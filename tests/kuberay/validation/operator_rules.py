@@ -35,7 +35,7 @@ GATED = {
 RESOURCE_PARAMETERS = ("num-cpus", "num-gpus", "memory", "resources")
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+|[0-9]+")
 TOKENS_SINCE = (2, 52)
-GCS_MOUNT, GCS_VOLUME = "/data/gcs", "gcs-storage"
+GCS_MOUNT = "/data/gcs"
 EXTERNAL_STORAGE = "ray.io/external-storage-namespace"
 
 
@@ -228,7 +228,7 @@ def _embedded(path: str, options: Object, head: Object) -> Iterator[str]:
     if _environment(container).keys() & {"RAY_gcs_storage", "RAY_gcs_storage_path"}:
         yield f"{path}: KubeRay sets RAY_gcs_storage itself"
     mounts = container.get("volumeMounts", ())
-    if any(mount["mountPath"] == GCS_MOUNT or mount["name"] == GCS_VOLUME for mount in mounts):
+    if any(mount["mountPath"] == GCS_MOUNT for mount in mounts):
         yield f"{path}: KubeRay mounts {GCS_MOUNT} itself"
 
 

@@ -156,16 +156,16 @@ def _autoscaler_mounts(owner: Object) -> set[str]:
 
 
 def _names(pods: Pods) -> Iterator[str]:
+    """Within one list of containers the schemas see to it."""
     prefix = f"{pods.path}.spec".lstrip(".")
     containers = [container["name"] for _, container in pods.containers()]
-    volumes = [volume["name"] for volume in pods.spec.get("volumes", ())]
     ports = [
         port["name"]
         for _, container in pods.containers()
         for port in container.get("ports", ())
         if "name" in port
     ]
-    for what, names in (("container", containers), ("volume", volumes), ("port", ports)):
+    for what, names in (("container", containers), ("port", ports)):
         for name in _repeated(names):
             yield f"{prefix}: {what} name {name} is given twice"
     numbers = [
@@ -185,10 +185,6 @@ def _container(path: str, container: Object, volumes: set[str]) -> Iterator[str]
     for index, mount in enumerate(container.get("volumeMounts", ())):
         if mount["name"] not in volumes:
             yield f"{path}.volumeMounts[{index}].name: no volume is named {mount['name']}"
-    for mount in _repeated([mount["mountPath"] for mount in container.get("volumeMounts", ())]):
-        yield f"{path}.volumeMounts: {mount} is mounted twice"
-    for name in _repeated([entry["name"] for entry in container.get("env", ())]):
-        yield f"{path}.env: {name} is given twice"
     names = {port["name"] for port in container.get("ports", ()) if "name" in port}
     for where, port in _asked_ports(container):
         if isinstance(port, str) and port not in names:

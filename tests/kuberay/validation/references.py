@@ -327,11 +327,11 @@ def _covered(scene: Scene, path: str, listener: Object, reference: Object) -> It
         if other["kind"] == "Certificate" and other["spec"]["secretName"] == reference["name"]:
             names = other["spec"].get("dnsNames", ())
             hostname = listener.get("hostname")
-            if hostname is not None and not any(_intersect(hostname, known) for known in names):
+            if hostname is not None and not any(intersect(hostname, known) for known in names):
                 yield f"{path}: {hostname} is none of the names of the Certificate"
 
 
-def _intersect(one: str, other: str) -> bool:
+def intersect(one: str, other: str) -> bool:
     """Whether two host names, perhaps with `*.` before them, have a name in common."""
     if one.startswith("*.") and other.startswith("*."):
         return one.endswith(other[1:]) or other.endswith(one[1:])
@@ -382,7 +382,7 @@ def _parent(scene: Scene, path: str, route: Object, parent: Object) -> Iterator[
             yield f"{path}: the Gateway {name} has no such listener"
         for index, hostname in enumerate(route["spec"].get("hostnames", ())):
             if listeners and not any(
-                _intersect(hostname, listener.get("hostname", hostname)) for listener in listeners
+                intersect(hostname, listener.get("hostname", hostname)) for listener in listeners
             ):
                 yield f"spec.hostnames[{index}]: no listener answers to {hostname}"
         allowed = {at(listener, "allowedRoutes.namespaces.from") for listener in listeners}

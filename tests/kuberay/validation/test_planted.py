@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kuberay.validation.keywords import place
+from tests.kuberay.validation.operator_rules import EXTERNAL_STORAGE
 from tests.kuberay.validation.planting import (
     REMOVED,
     changed,
@@ -17,6 +18,7 @@ from tests.kuberay.validation.planting import (
     scalars,
 )
 from tests.kuberay.validation.problems import problems
+from tests.kuberay.validation.references import intersect
 from tests.kuberay.validation.schemas import kind_of
 
 CLUSTER = "spec rayClusterConfig"
@@ -85,6 +87,20 @@ SCHEMA: list[tuple[Any, ...]] = [
     (RAY, f"{CPU_POD} tolerations 0 effects", "NoSchedule"),
     (RAY, f"{CPU_POD} volumes 0 emptyDir sizelimit", "1Gi"),
     (RAY, f"{HEAD} template", REMOVED),
+    (
+        RAY,
+        f"{CPU_POD} containers 0 env 1",
+        {"name": "COLOUR", "value": "x"},
+        "containers[0].env: name",
+    ),
+    (
+        RAY,
+        f"{CPU_POD} containers 0 volumeMounts 1 mountPath",
+        "/dev/shm",
+        "containers[0].volumeMounts: mountPath",
+    ),
+    (RAY, f"{CPU_POD} volumes 1 name", "shm", f"{CPU_POD} volumes"),
+    (RAY, f"{CPU_POD} containers 1", {"name": "ray-worker", "image": "x"}, f"{CPU_POD} containers"),
     (RAY, "spec managedBy", "us"),
     (RAY, "spec upgradeStrategy clusterUpgradeOptions gatewayClassName", REMOVED),
     # Gateway API, with its rules.
@@ -168,6 +184,16 @@ SCHEMA: list[tuple[Any, ...]] = [
 ]
 MEANING: list[tuple[Any, ...]] = [
     # Metadata.
+    ("ConfigMap shop/board", "metadata name", "Board", "ConfigMap shop/Board: metadata.name"),
+    ("ConfigMap shop/board", "metadata name", "b" * 254, "metadata.name"),
+    ("Service shop/grpc", "metadata name", "2grpc", "Service shop/2grpc: metadata.name"),
+    (
+        "ConfigMap shop/board",
+        "metadata namespace",
+        "the.shop",
+        "the.shop/board: metadata.namespace",
+    ),
+    ("ConfigMap shop/board", "metadata annotations", {"a": "x" * 2**18}, "metadata.annotations"),
     ("ConfigMap shop/board", "metadata labels", {"bad key": "x"}, "metadata.labels.bad key"),
     ("ConfigMap shop/board", "metadata labels", {"a": "b c"}, "metadata.labels.a"),
     (
@@ -236,6 +262,30 @@ MEANING: list[tuple[Any, ...]] = [
     (RAY, f"{HEAD_POD} securityContext seccompProfile type", "Default"),
     (RAY, f"{HEAD_POD} containers 0 name", "autoscaler"),
     (RAY, f"{HEAD} template metadata labels ray.io/cluster", "x", "labels.ray.io/cluster"),
+    (
+        RAY,
+        f"{CPU_POD} initContainers 0 ports",
+        [{"containerPort": 8000}],
+        "template.spec: port 8000/TCP is given twice",
+    ),
+    (
+        RAY,
+        f"{CPU_POD} initContainers 0 ports",
+        [{"containerPort": 1, "name": "serve"}],
+        "template.spec: port name serve is given twice",
+    ),
+    (
+        RAY,
+        f"{CPU_POD} containers 0 lifecycle preStop",
+        {"httpGet": {"port": "drain", "path": "/"}},
+        "lifecycle.preStop.httpGet.port",
+    ),
+    (
+        RAY,
+        f"{CPU_POD} initContainers 0 resources requests nvidia.com/gpu",
+        1,
+        "initContainers[0].resources.limits.nvidia.com/gpu",
+    ),
     # What KubeRay's operator refuses.
     (RAY, "metadata name", "s" * 48, f"RayService shop/{'s' * 48}: metadata.name"),
     (RAY, "metadata name", "1shop", "RayService shop/1shop: metadata.name"),
@@ -284,6 +334,14 @@ MEANING: list[tuple[Any, ...]] = [
     (RAY, f"{CPU} replicas", 5),
     (RAY, f"{CPU} suspend", True),
     (RAY, f"{CPU} groupName", "CPU"),
+    (RAY, "spec upgradeStrategy clusterUpgradeOptions gatewayClassName", ""),
+    (RAY, f"{CLUSTER} autoscalerOptions idleTimeoutSeconds", -1),
+    (
+        RAY,
+        f"metadata annotations {EXTERNAL_STORAGE}",
+        "x",
+        f"metadata.annotations.{EXTERNAL_STORAGE}",
+    ),
     # Serve's config and the application's arguments.
     (RAY, "spec serveConfigV2", "applications: [}"),
     (RAY, "spec serveConfigV2", "applications: []\napplications: []\n"),
@@ -305,6 +363,24 @@ MEANING: list[tuple[Any, ...]] = [
     ),
 ]
 REFERENCES: list[tuple[Any, ...]] = [
+    (
+        "ConfigMap shop/board",
+        "metadata namespace",
+        "store",
+        "ConfigMap store/board: metadata.namespace",
+    ),
+    (
+        RAY,
+        f"{HEAD_POD} volumes 0",
+        {"name": "vault", "secret": {"secretName": "redis", "items": [{"key": "x", "path": "x"}]}},
+        f"{HEAD_POD} volumes 0 secret items",
+    ),
+    (
+        RAY,
+        f"{HEAD_POD} volumes 0",
+        {"name": "vault", "projected": {"sources": [{"configMap": {"name": "boards"}}]}},
+        f"{HEAD_POD} volumes 0 projected sources 0 configMap",
+    ),
     (
         "PodDisruptionBudget shop/cpu",
         "spec selector matchLabels app.kubernetes.io/component",
@@ -529,6 +605,96 @@ def test_what_others_make_is_there_when_it_is_named() -> None:
     objects = [item for item in examples() if item["kind"] != "GatewayClass"]
     assert any("there is no GatewayClass shop-class" in problem for problem in problems(objects))
     assert problems(objects, external=frozenset({"GatewayClass/shop-class"})) == []
+
+
+def ray_service(*changes: tuple[str, Any]) -> list[Any]:
+    """The examples with changes of the RayService."""
+    objects = examples()
+    index = next(n for n, item in enumerate(objects) if item["kind"] == "RayService")
+    for where, value in changes:
+        objects[index] = changed(objects[index], tokens(where), value)
+    return objects
+
+
+GCS = f"{CLUSTER} gcsFaultToleranceOptions"
+ONE_CLUSTER = ("spec upgradeStrategy", REMOVED)
+FIXED = [
+    ONE_CLUSTER,
+    (f"{CLUSTER} enableInTreeAutoscaling", REMOVED),
+    (f"{CLUSTER} autoscalerOptions", REMOVED),
+    (f"{CPU} idleTimeoutSeconds", REMOVED),
+]
+EMBEDDED = [(GCS, {"backend": "rocksdb", "storage": {"size": "1Gi"}})]
+ENVIRONMENT = f"{HEAD_POD} containers 0 env 0"
+
+
+@pytest.mark.parametrize("changes", [[ONE_CLUSTER], FIXED, EMBEDDED, [(GCS, REMOVED)]])
+def test_other_right_clusters_have_no_problem(changes: list[tuple[str, Any]]) -> None:
+    # Without a gateway of KubeRay's nothing else changes.
+    assert problems(ray_service(*changes)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        (
+            [*FIXED, (ENVIRONMENT, {"name": "RAY_enable_autoscaler_v2", "value": "1"})],
+            "RAY_enable_autoscaler_v2 without enableInTreeAutoscaling",
+        ),
+        ([*FIXED, (f"{CPU} priority", 1)], "workerGroupSpecs[0].priority: autoscaler v2 alone"),
+        ([*FIXED, (f"{CLUSTER} autoscalerOptions", {"image": "x"})], "nothing reads it without"),
+        (
+            [(GCS, REMOVED), (ENVIRONMENT, {"name": "RAY_REDIS_ADDRESS", "value": "x"})],
+            "RAY_REDIS_ADDRESS without gcsFaultToleranceOptions",
+        ),
+        ([*EMBEDDED, (f"{GCS} storage claimName", "models")], "storage.claimName: excludes size"),
+        ([*EMBEDDED, (f"{ENVIRONMENT} name", "RAY_gcs_storage")], "KubeRay sets RAY_gcs_storage"),
+        (
+            [*EMBEDDED, (f"{HEAD_POD} containers 0 volumeMounts 0 mountPath", "/data/gcs")],
+            "KubeRay mounts /data/gcs itself",
+        ),
+        (
+            [(f"{CLUSTER} workerGroupSpecs 1", {"groupName": "cpu", "template": {"spec": {
+                "containers": [{"name": "a", "image": "a"}]}}})],
+            "workerGroupSpecs: the group cpu is given twice",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_operator_refuses_together_is_found(
+    changes: list[tuple[str, Any]], found: str
+) -> None:
+    said = problems(ray_service(*changes))
+    assert any(text.startswith(f"{RAY}: ") and found in text for text in said), said
+
+
+def test_a_route_of_another_namespace_needs_a_listener_that_takes_it() -> None:
+    objects = examples()
+    other = changed(objects[0], ("metadata", "name"), "other")
+    index = next(n for n, item in enumerate(objects) if title(item) == "HTTPRoute shop/redirect")
+    route = changed(objects[index], ("metadata", "namespace"), "other")
+    objects[index] = changed(route, ("spec", "parentRefs", 0, "namespace"), "shop")
+    assert problems([*objects, other]) == [
+        "HTTPRoute other/redirect: spec.parentRefs[0].namespace: "
+        "the listeners take routes of their own namespace alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "common"),
+    [
+        ("a.example", "a.example", True),
+        ("a.example", "b.example", False),
+        ("*.example", "a.example", True),
+        ("*.example", "a.b.example", True),
+        ("*.example", "example", False),
+        ("*.example", "aexample", False),
+        ("*.example", "*.b.example", True),
+        ("*.example", "*.other", False),
+    ],
+)
+def test_host_names_have_a_name_in_common(one: str, other: str, common: bool) -> None:
+    assert intersect(one, other) == common
+    assert intersect(other, one) == common
 
 
 def test_an_optional_source_may_be_absent() -> None:
