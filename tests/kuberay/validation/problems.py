@@ -8,6 +8,7 @@ from tests.kuberay.validation.contents import content_problems
 from tests.kuberay.validation.documents import leaves
 from tests.kuberay.validation.metadata import metadata_problems
 from tests.kuberay.validation.operator_rules import operator_problems
+from tests.kuberay.validation.pod_security import LABEL, security_problems
 from tests.kuberay.validation.pods import pod_problems, value_problems
 from tests.kuberay.validation.references import Scene, reference_problems
 from tests.kuberay.validation.schemas import kind_of
@@ -41,6 +42,7 @@ def problems(
     if found:
         return found
     found = [f"{_name(item)}: {text}" for item in objects for text in _meaning(item)]
+    found += [f"{_name(item)}: {text}" for item, text in _admission(objects)]
     if found:
         return found
     scene = Scene(objects, external)
@@ -88,6 +90,17 @@ def _meaning(item: Object) -> Iterator[str]:
     if item["kind"] == "RayService":
         for text in serve_problems(item["spec"].get("serveConfigV2", "")):
             yield f"spec.serveConfigV2: {text}"
+
+
+def _admission(objects: Sequence[Object]) -> Iterator[tuple[Object, str]]:
+    levels = {
+        item["metadata"]["name"]: item["metadata"].get("labels", {}).get(LABEL, "privileged")
+        for item in objects
+        if item["kind"] == "Namespace"
+    }
+    for item in objects:
+        level = levels.get(item["metadata"].get("namespace", ""), "privileged")
+        yield from ((item, text) for text in security_problems(item, level))
 
 
 def _identity(item: Object) -> tuple[str, ...]:

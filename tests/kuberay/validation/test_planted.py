@@ -17,6 +17,7 @@ from tests.kuberay.validation.planting import (
     renamed,
     scalars,
 )
+from tests.kuberay.validation.pod_security import security_problems
 from tests.kuberay.validation.problems import problems
 from tests.kuberay.validation.references import intersect
 from tests.kuberay.validation.schemas import kind_of
@@ -286,6 +287,19 @@ MEANING: list[tuple[Any, ...]] = [
         1,
         "initContainers[0].resources.limits.nvidia.com/gpu",
     ),
+    # What the namespace's level refuses.
+    (RAY, f"{CPU_POD} hostNetwork", True),
+    (
+        RAY,
+        f"{CPU_POD} volumes 0",
+        {"name": "shm", "hostPath": {"path": "/"}},
+        "volumes[0].hostPath",
+    ),
+    (RAY, f"{CPU_POD} containers 0 securityContext privileged", True),
+    (RAY, f"{CPU_POD} containers 0 securityContext capabilities add", ["SYS_ADMIN"]),
+    (RAY, f"{CPU_POD} containers 0 securityContext seccompProfile type", "Unconfined"),
+    (RAY, f"{CPU_POD} containers 0 ports 0 hostPort", 8000),
+    (RAY, f"{CLUSTER} autoscalerOptions securityContext privileged", True),
     # What KubeRay's operator refuses.
     (RAY, "metadata name", "s" * 48, f"RayService shop/{'s' * 48}: metadata.name"),
     (RAY, "metadata name", "1shop", "RayService shop/1shop: metadata.name"),
@@ -665,6 +679,51 @@ def test_what_the_operator_refuses_together_is_found(
 ) -> None:
     said = problems(ray_service(*changes))
     assert any(text.startswith(f"{RAY}: ") and found in text for text in said), said
+
+
+def test_the_restricted_level_refuses_what_is_not_said() -> None:
+    """Kubernetes wants these said, for every container, also for the one that KubeRay adds."""
+    objects = ray_service()
+    where = ("metadata", "labels", "pod-security.kubernetes.io/enforce")
+    found = problems([changed(objects[0], where, "restricted"), *objects[1:]])
+    for path in (
+        f"{CLUSTER} autoscalerOptions",
+        f"{CPU_POD} initContainers 0",
+        f"{CPU_POD} containers 0",
+    ):
+        for field in (
+            "allowPrivilegeEscalation",
+            "capabilities.drop",
+            "runAsNonRoot",
+            "seccompProfile.type",
+        ):
+            text = f"{RAY}: {place(tokens(path))}.securityContext.{field}: must"
+            # The head's pod says the last two for its containers.
+            said = "autoscaler" in path and field in ("runAsNonRoot", "seccompProfile.type")
+            assert any(problem.startswith(text) for problem in found) != said, text
+
+
+@pytest.mark.parametrize(
+    ("context", "found"),
+    [
+        ({}, None),
+        ({"runAsUser": 0}, "runAsUser: 0 is refused"),
+        ({"capabilities": {"drop": ["ALL"], "add": ["CHOWN"]}}, "capabilities.add: CHOWN"),
+        ({"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}, None),
+    ],
+)
+def test_the_restricted_level_of_one_pod(context: dict[str, Any], found: str | None) -> None:
+    right = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    spec = {"containers": [{"name": "a", "image": "a", "securityContext": {**right, **context}}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec}
+    said = list(security_problems(pod, "restricted"))
+    assert len(said) == (found is not None)
+    assert all(found is not None and found in text for text in said)
 
 
 def test_a_route_of_another_namespace_needs_a_listener_that_takes_it() -> None:
