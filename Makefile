@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test lint format bench bench-gpu serve-config settings proto clean
+.PHONY: serve test lint format bench bench-gpu serve-config settings proto images images-push clean
 
 # `exec`, so that Ctrl-C and TERM reach the service and not a shell in between.
 serve: $(INSTALLED)
@@ -47,5 +47,50 @@ $(INSTALLED): pyproject.toml constraints.txt
 proto: $(INSTALLED)
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. serve_app/oip/wire/inference.proto
 
+# Container images (docs/images.md): both, or one by IMAGES=cpu. What is empty is left to the tools.
+IMAGES ?= cpu gpu
+BUILDER ?= docker
+VERSION ?= $(shell git describe --tags --always --dirty)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+# Folder that `scoring models export` wrote; a pip.conf, where the index wants credentials.
+MODELS ?=
+PIP_CONF ?=
+BASE ?=
+INDEX ?=
+TORCH_INDEX ?=
+BUILD_ARGS ?=
+# Where the lists of what is in the images (SBOM) are put.
+OUT ?= build
+comma := ,
+
+given = $(foreach name,$(1),$(if $($(name)),--build-arg $(name)=$($(name))))
+BUILD = $(BUILD_$(BUILDER)) $(call given,BASE INDEX TORCH_INDEX) \
+	$(if $(PIP_CONF),--secret id=pip$(comma)src=$(PIP_CONF)) \
+	$(if $(MODELS),--build-context models=$(MODELS)) $(BUILD_ARGS)
+REVISION = $(shell git rev-parse HEAD)
+BUILD_docker = SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) docker buildx build --provenance=false
+OUTPUT_docker = --output type=docker,rewrite-timestamp=true
+BUILD_buildah = buildah build --layers --format docker --timestamp $(SOURCE_DATE_EPOCH) \
+	--ignorefile images/Dockerfile.dockerignore
+
+images: $(IMAGES:%=image-%)
+
+image-cpu image-gpu: image-%:
+	$(BUILD) $(OUTPUT_$(BUILDER)) $(call given,VERSION REVISION) --target $* \
+		--tag scoring-$*:$(VERSION) --file images/Dockerfile .
+	mkdir -p $(OUT)
+	$(BUILD) --target $*-sbom-file --output type=local,dest=$(OUT) --file images/Dockerfile .
+
+# Sign in first: az acr login --name NAME
+images-push: $(IMAGES:%=push-%)
+
+push-cpu push-gpu: push-%:
+	$(if $(REGISTRY),,$(error REGISTRY is not given: make images-push REGISTRY=NAME.azurecr.io))
+	$(PUSH_$(BUILDER))
+
+PUSH_docker = docker tag scoring-$*:$(VERSION) $(REGISTRY)/scoring-$*:$(VERSION) \
+	&& docker push $(REGISTRY)/scoring-$*:$(VERSION)
+PUSH_buildah = buildah push scoring-$*:$(VERSION) docker://$(REGISTRY)/scoring-$*:$(VERSION)
+
 clean:
-	rm -rf $(VENV) .scoring benchmarks/.peers tests/.environments .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .scoring build benchmarks/.peers tests/.environments .pytest_cache .mypy_cache .ruff_cache .hypothesis
