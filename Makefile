@@ -73,6 +73,10 @@ OUTPUT_docker = --output type=docker,rewrite-timestamp=true
 BUILD_buildah = buildah build --layers --format docker --timestamp $(SOURCE_DATE_EPOCH) \
 	--ignorefile images/Dockerfile.dockerignore
 
+ifeq ($(VERSION),latest)
+$(error VERSION names one version, not latest)
+endif
+
 images: $(IMAGES:%=image-%)
 
 image-cpu image-gpu: image-%:
