@@ -47,7 +47,7 @@ class Cluster:
         }
         self._store.podman(
             *("run", "--detach", "--name", name, "--no-healthcheck"),
-            *("--network", self.network, "--ip", address, "--no-hosts", "--hostname", name),
+            *("--network", self.network, "--ip", address, "--hostname", name),
             *pod.options(self._store.folder / "pods" / name, self._secrets),
             *(word for pair in added.items() for word in ("--env", "=".join(pair))),
             self._image,
