@@ -52,6 +52,7 @@ proto: $(INSTALLED)
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. serve_app/oip/wire/inference.proto
 
 clean:
-	rm -rf $(VENV) .scoring benchmarks/.peers tests/.environments .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .scoring build benchmarks/.peers tests/.environments .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
+include images/Makefile
 include kuberay/aks/Makefile

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deployments.faq.corpus import corpus_digest
 from deployments.image.decoding import Preprocessing
-from deployments.registry import ModelNotFound, ModelVersion, Registry
+from deployments.registry import BakedRegistry, ModelNotFound, ModelVersion, Registry, open_registry
 from serve_app.configuration import Configuration
 from serve_app.settings import ImageSettings, Settings
 
@@ -57,7 +57,7 @@ class Models:
 def registry_of(settings: Settings) -> Registry:
     """The registry that the settings name."""
     data = settings.data_dir
-    return Registry(settings.registry_uri, artifacts=data / "models", cache=data / "cache")
+    return open_registry(settings.registry_uri, artifacts=data / "models", cache=data / "cache")
 
 
 def find_faq(settings: Settings, registry: Registry) -> ModelVersion | Missing:
@@ -93,7 +93,9 @@ def find_image(settings: Settings, registry: Registry) -> ModelVersion | Missing
         return found or Missing(name, "the weights are not registered")
     try:
         return registry.resolve(name, image.alias)
-    except ModelNotFound:
+    except ModelNotFound as error:
+        if isinstance(registry, BakedRegistry):
+            return Missing(name, str(error))
         return Missing(
             name,
             f"no weights for {name} are registered and they could not be downloaded; start with "
@@ -125,8 +127,9 @@ def prepare(configuration: Configuration) -> Models:
     settings = configuration.settings
     registry = registry_of(settings)
     faq, image = find_faq(settings, registry), find_image(settings, registry)
-    can_make_image = settings.image.weights is not None or _has_network(settings)
-    if isinstance(faq, Missing) or (isinstance(image, Missing) and can_make_image):
+    if not isinstance(registry, BakedRegistry) and (
+        isinstance(faq, Missing) or (isinstance(image, Missing) and _can_make_image(settings))
+    ):
         _prepare_in_own_process(configuration)
         faq, image = find_faq(settings, registry), find_image(settings, registry)
     if isinstance(faq, Missing):
@@ -134,8 +137,10 @@ def prepare(configuration: Configuration) -> Models:
     return Models(faq, image)
 
 
-def _has_network(settings: Settings) -> bool:
-    """Whether the published weights can be asked for: spares each start without the imports."""
+def _can_make_image(settings: Settings) -> bool:
+    """Whether there are weights, or published ones can be asked for: spares a start the imports."""
+    if settings.image.weights is not None:
+        return True
     host = WEIGHTS_HOSTS[settings.image.framework]
     try:
         socket.create_connection((host, 443), NETWORK_TIMEOUT_S).close()

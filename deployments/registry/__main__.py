@@ -5,13 +5,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from deployments.registry import ModelNotFound, Registry, RegistryError
+from deployments.registry import MlflowRegistry, ModelNotFound, RegistryError
 
 
 def main(uri: str, artifacts: str, cache: str, name: str, alias: str) -> None:
     """Exits with the reason where the registry cannot be asked."""
     try:
-        registry = Registry(uri, artifacts=Path(artifacts), cache=Path(cache))
+        registry = MlflowRegistry(uri, artifacts=Path(artifacts), cache=Path(cache))
         print(json.dumps(asdict(registry.resolve(name, alias))))
     except ModelNotFound:
         print("null")

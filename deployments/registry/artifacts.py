@@ -19,6 +19,10 @@ class RegistryError(RuntimeError):
     """The registry cannot do what was asked; the message says why."""
 
 
+class ModelNotFound(RegistryError):
+    """No such model, alias or version."""
+
+
 class DigestMismatch(RegistryError):
     """An artifact folder is not the one that was registered."""
 

@@ -26,6 +26,7 @@ from deployments.registry.answers import ABSENT, Answers
 from deployments.registry.apart import resolve_apart
 from deployments.registry.artifacts import (
     MODEL_FILE,
+    ModelNotFound,
     RegistryError,
     exclusive,
     folder_digest,
@@ -43,11 +44,7 @@ if TYPE_CHECKING:
 ARTIFACT = "model"
 
 
-class ModelNotFound(RegistryError):
-    """No such model, alias or version."""
-
-
-class Registry:
+class MlflowRegistry:
     """Models by name and alias. It pickles, and connects anew in each process.
 
     `uri` is `sqlite:///FILE` (created when missing) or what MLflow takes: `http(s)://`,

@@ -27,6 +27,9 @@ IMAGE_COMMANDS = {
     "register": ("image_register", "check weights, store them as a model and register it"),
     "classify": ("image_classify", "classify pictures, here or by a running service"),
 }
+MODELS_COMMANDS = {
+    "export": ("models_export", "write registered versions into a folder, for container images"),
+}
 KEYS_COMMANDS = {
     "create": ("keys_create", "make a key and print it, once"),
     "list": ("keys_list", "show the keys: ids, names, scopes and times"),
@@ -49,6 +52,7 @@ An option that is another way to write a setting appends `key=value` to `named`.
 _GROUPS = {
     "faq": ("the FAQ ranker", FAQ_COMMANDS),
     "image": ("the image classifier", IMAGE_COMMANDS),
+    "models": ("the model registry", MODELS_COMMANDS),
     "keys": ("API keys", KEYS_COMMANDS),
 }
 

@@ -14,9 +14,9 @@ from deployments.faq.evaluation import ask, summarise
 from deployments.faq.examples import Examples
 from deployments.faq.known import KnownQuestions
 from deployments.faq.ranker import FaqRanker
-from deployments.registry import ModelNotFound, Registry, RegistryError
+from deployments.registry import BakedRegistry, ModelNotFound, Registry, RegistryError
 from serve_app.cli.faq_evaluate import add_corpus, table
-from serve_app.cli.messages import fail, say
+from serve_app.cli.messages import FAILED, fail, lacks_plots, say
 from serve_app.models import CORPUS_TAG, registry_of, trained_on
 from serve_app.settings import Settings
 
@@ -45,6 +45,8 @@ def run(_options: argparse.Namespace, settings: Settings) -> int:
 
 def train_faq(settings: Settings) -> int:
     """Progress goes to standard error, the table of figures to standard output."""
+    if lacks_plots():
+        return FAILED
     registry = registry_of(settings)
     try:
         corpus = load_corpus(settings.faq.corpus or JAVASCRIPT)
@@ -57,6 +59,8 @@ def train_faq(settings: Settings) -> int:
 
 def _check(registry: Registry, settings: Settings) -> None:
     """A name or a registry that cannot be used should not wait for the end of the training."""
+    if isinstance(registry, BakedRegistry):
+        registry.refuse()
     with contextlib.suppress(ModelNotFound):
         registry.resolve(settings.faq.model, settings.faq.alias)
 

@@ -16,7 +16,7 @@ from serve_app.cli import EXIT_USAGE
 from serve_app.cli.image_files import Outcome, find_pictures
 from serve_app.cli.image_local import NoClassifier, classify_locally, load_classifier
 from serve_app.cli.image_remote import Service, ServiceError
-from serve_app.cli.messages import FAILED, fail, say
+from serve_app.cli.messages import FAILED, fail, lacks_plots, say
 from serve_app.configuration import API_KEY
 from serve_app.http.schemas import TOP_K_IMAGE
 from serve_app.models import registry_of
@@ -64,6 +64,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if not options.files:
         fail("no file or folder is named")
         return EXIT_USAGE
+    if options.plot is not None and lacks_plots():
+        return FAILED
     files, problems = find_pictures(options.files)
     try:
         classify = _classifier(files, options, settings)

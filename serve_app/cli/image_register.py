@@ -8,7 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deployments.image.config import ImageModelConfig, WeightsError
-from deployments.registry import DigestMismatch, ModelVersion, Registry, RegistryError
+from deployments.registry import (
+    BakedRegistry,
+    DigestMismatch,
+    ModelVersion,
+    Registry,
+    RegistryError,
+)
 from serve_app.cli.messages import fail, say
 from serve_app.models import (
     PREPROCESSING,
@@ -81,6 +87,8 @@ def register_image(settings: Settings, registry: Registry, *, labels: Path | Non
         WeightsError: weights, architecture, preset or labels cannot be used
         RegistryError: the registry cannot be used
     """
+    if isinstance(registry, BakedRegistry):
+        registry.refuse()
     if settings.image.framework == "keras":
         _register_keras(settings, registry, labels)
     else:

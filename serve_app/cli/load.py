@@ -17,7 +17,7 @@ from tqdm import tqdm
 from serve_app.cli import EXIT_USAGE
 from serve_app.cli.image_files import find_pictures
 from serve_app.cli.load_arguments import CONNECTIONS, add_arguments
-from serve_app.cli.messages import FAILED, fail, say
+from serve_app.cli.messages import FAILED, fail, lacks_plots, say
 from serve_app.cli.tables import render
 from serve_app.client import ScoringClient, ScoringServiceError
 from serve_app.configuration import API_KEY
@@ -42,6 +42,8 @@ TICK_S = 0.25
 
 def run(options: argparse.Namespace, _settings: Settings) -> int:
     """Figures on standard output; 1 where an objective is missed or nothing was answered."""
+    if options.plot is not None and lacks_plots():
+        return FAILED
     key = os.environ.get(API_KEY) or None
     try:
         planned = _plan(options)

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from deployments.registry import Registry
+from deployments.registry import MlflowRegistry
 
 if __name__ == "__main__":
     uri, data, name, folder = sys.argv[1:]
-    registry = Registry(uri, artifacts=Path(data, "models"), cache=Path(data, "cache"))
+    registry = MlflowRegistry(uri, artifacts=Path(data, "models"), cache=Path(data, "cache"))
     made = registry.register(name, Path(folder), metrics={"accuracy": 0.5}, parameters={}, tags={})
     fetched = registry.fetch(made)
     print(made.version, fetched)

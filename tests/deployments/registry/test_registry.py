@@ -16,6 +16,7 @@ import yaml
 
 from deployments.registry import (
     DigestMismatch,
+    MlflowRegistry,
     ModelNotFound,
     ModelVersion,
     Registry,
@@ -43,7 +44,7 @@ def register(registry: Registry, folder: Path, *, name: str = "faq", **tags: str
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables: creating them takes longer than every test with them."""
     data = tmp_path_factory.mktemp("registry")
-    registry = Registry(f"sqlite:///{data}/registry.db", artifacts=data, cache=data)
+    registry = MlflowRegistry(f"sqlite:///{data}/registry.db", artifacts=data, cache=data)
     assert registry.versions("faq") == []
     return data / "registry.db"
 
@@ -56,7 +57,7 @@ def local(empty_database: Path, tmp_path: Path) -> Registry:
 
 def beside(data: Path, cache: str = "cache") -> Registry:
     uri = f"sqlite:///{data}/registry.db"
-    return Registry(uri, artifacts=data / "models", cache=data / cache)
+    return MlflowRegistry(uri, artifacts=data / "models", cache=data / cache)
 
 
 @pytest.fixture(params=[True, False], ids=["aliases", "no-aliases"])
@@ -67,7 +68,7 @@ def server(request: pytest.FixtureRequest) -> FakeServer:
 @pytest.fixture
 def remote(server: FakeServer, tmp_path: Path) -> Iterator[Registry]:
     with running(server) as uri:
-        yield Registry(uri, artifacts=tmp_path / "unused", cache=tmp_path / "cache")
+        yield MlflowRegistry(uri, artifacts=tmp_path / "unused", cache=tmp_path / "cache")
 
 
 def test_what_was_registered_is_resolved_and_fetched(local: Registry, tmp_path: Path) -> None:
@@ -253,7 +254,7 @@ def test_file_that_is_no_database_is_said_so_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:", "sqlite:registry.db"])
 def test_registry_in_memory_is_refused(tmp_path: Path, uri: str) -> None:
     with pytest.raises(RegistryError, match="is a file"):
-        Registry(uri, artifacts=tmp_path, cache=tmp_path)
+        MlflowRegistry(uri, artifacts=tmp_path, cache=tmp_path)
 
 
 NO_MLFLOW = """
@@ -433,4 +434,4 @@ def test_server_that_is_down_is_an_error_soon(tmp_path: Path) -> None:
         unused.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(RegistryError, match="refused"):
-            Registry(uri, artifacts=tmp_path, cache=tmp_path).resolve("faq")
+            MlflowRegistry(uri, artifacts=tmp_path, cache=tmp_path).resolve("faq")

@@ -1,0 +1,1 @@
+PATH=/opt/scoring/venv/bin:$PATH
