@@ -6,6 +6,12 @@ from kuberay.manifests.cluster import ClusterSettings
 from serve_app.serve_config import ROUTER_STAYS_S
 from serve_app.settings import FaqSettings, RouterSettings, Settings
 
+TAKEN = frozenset(
+    {6379, 8080, 8265, 8404, 9101, 9500, 10001, 52365}
+    | {*range(30000, 31001), *range(40000, 41001)}
+)
+"""Ports of Ray, Ray Serve, HAProxy and the replicas in each pod."""
+
 
 def disagreements(settings: Settings, cluster: ClusterSettings) -> Iterator[str]:
     """What would keep the application from running there, a sentence each."""
@@ -13,6 +19,11 @@ def disagreements(settings: Settings, cluster: ClusterSettings) -> Iterator[str]
         yield "http.host: on loopback no other pod reaches the service"
     if settings.auth.keys is None or settings.keys_file.is_relative_to(settings.data_dir):
         yield "auth.keys: must name a file outside of data_dir, in a folder that is mounted"
+    for key, port in (("http.port", settings.http.port), ("grpc.port", settings.grpc.port)):
+        if port in TAKEN:
+            yield f"{key}: Ray or HAProxy has port {port} in each pod"
+    if settings.http.port == settings.grpc.port:
+        yield "grpc.port: is http.port"
     stops = ROUTER_STAYS_S + settings.http.deadline_s
     if cluster.drain_s < stops:
         yield f"cluster.drain_s: a Router needs {stops:g} s to stop"

@@ -9,7 +9,14 @@ from serve_app.settings import Count, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 """Of an object (RFC 1123 label)."""
-Hostname = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9][-a-z0-9]*)+$")]
+Hostname = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$",
+        max_length=253,
+    ),
+]
+"""Of a host (RFC 1123 subdomain)."""
 
 
 class PodSize(Section):
@@ -60,6 +67,11 @@ class GpuGroup(Group):
     resource: str = Field("nvidia.com/gpu", description="how the device plugin calls a GPU")
     taint_key: str = Field("sku", description="taint of the nodes: key")
     taint_value: str = Field("gpu", description="and value; its effect is NoSchedule")
+    spot_taint: str | None = Field(
+        None,
+        pattern=r"^[^=]+=[^=]+$",
+        description="taint of spot nodes that is tolerated too, as KEY=VALUE (effect NoSchedule)",
+    )
 
 
 class RedisSettings(Section):
@@ -71,6 +83,15 @@ class RedisSettings(Section):
     )
     secret: Name = Field("scoring-redis", description="secret with the password")
     secret_key: str = Field("password", description="its key")
+    certificates: str = Field(
+        "/etc/ssl/certs/ca-certificates.crt",
+        description="file of the image with the authorities that TLS is checked against",
+    )
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.address.startswith("rediss://")
 
 
 class VolumeSettings(Section):
@@ -136,6 +157,12 @@ class UpgradeSettings(Section):
     interval_s: Count = Field(60, description="seconds between two steps")
     surge_percent: int = Field(100, ge=1, le=100, description="capacity that the new one may have")
 
+    @model_validator(mode="after")
+    def _room_for_a_step(self) -> Self:
+        if self.step_percent > self.surge_percent:
+            raise ValueError("step_percent is above surge_percent")
+        return self
+
 
 class ClusterSettings(Section):
     """All of it."""
@@ -170,6 +197,14 @@ class ClusterSettings(Section):
     def _incremental(self) -> Self:
         if self.is_incremental and (self.gateway is None or self.upgrade.class_name is None):
             raise ValueError("an upgrade in steps needs gateway and upgrade.class_name")
+        return self
+
+    @model_validator(mode="after")
+    def _two_names(self) -> Self:
+        if self.gateway is not None and self.gateway.namespace == self.namespace:
+            raise ValueError("gateway.namespace is the service's, which is closed")
+        if self.redis is not None and self.redis.secret == self.keys_secret:
+            raise ValueError("redis.secret and keys_secret are one secret")
         return self
 
     @property

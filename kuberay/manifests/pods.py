@@ -67,6 +67,9 @@ def head_group(settings: Settings, cluster: ClusterSettings) -> Object:
     }
     # KubeRay makes the head's service of these, and finds the dashboard by its port's name.
     container["ports"] += [_port("gcs-server", GCS_PORT), _port("dashboard", DASHBOARD_PORT)]
+    if cluster.redis is not None and cluster.redis.has_tls:
+        # Ray knows no authority of its own.
+        container["env"].append({"name": "RAY_REDIS_CA_CERT", "value": cluster.redis.certificates})
     spec = _pod(settings, cluster, cluster.head, container, HEAD)
     spec["serviceAccountName"] = f"{NAME}-{HEAD}"
     spec["priorityClassName"] = f"{NAME}-{HEAD}"
@@ -147,15 +150,15 @@ def _with_gpu(group: Object, gpu: GpuGroup) -> Object:
     spec = group["template"]["spec"]
     for amounts in spec["containers"][0]["resources"].values():
         amounts[gpu.resource] = "1"
-    spec["tolerations"] = [
-        {
-            "key": gpu.taint_key,
-            "operator": "Equal",
-            "value": gpu.taint_value,
-            "effect": "NoSchedule",
-        }
-    ]
+    spec["tolerations"] = [_toleration(gpu.taint_key, gpu.taint_value)]
+    if gpu.spot_taint is not None:
+        key, _, value = gpu.spot_taint.partition("=")
+        spec["tolerations"].append(_toleration(key, value))
     return group
+
+
+def _toleration(key: str, value: str) -> Object:
+    return {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
 
 
 def _metadata(role: str, cluster: ClusterSettings) -> Object:

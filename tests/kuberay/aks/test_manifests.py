@@ -11,6 +11,7 @@ import yaml
 from kuberay.aks.costs import read_prices, read_size
 from kuberay.manifests.cluster import PodSize
 from kuberay.manifests.files import Deployment, deployment, generated
+from kuberay.manifests.times import grace_s
 from tests.kuberay.aks.evaluation import CHOSEN, evaluate, sizes, terraform
 from tests.kuberay.aks.terraform import AKS, Configuration
 
@@ -65,7 +66,7 @@ def test_a_node_that_leaves_waits_as_long_as_its_pods_may_take(
 ) -> None:
     cluster = configuration.resource("cluster").body["properties"]
     patience = int(cluster["autoScalerProfile"]["max-graceful-termination-sec"])
-    assert patience >= production.cluster.grace_s
+    assert patience >= grace_s(production.cluster)
 
 
 def test_the_makefile_puts_the_secrets_where_the_pods_look(production: Deployment) -> None:

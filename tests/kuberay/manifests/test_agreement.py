@@ -17,6 +17,13 @@ CLUSTER: dict[str, Any] = {
     "volume": {},
 }
 GPU = {**POD, "min_pods": 0, "max_pods": 2}
+GATEWAY = {
+    "class_name": "c",
+    "namespace": "g",
+    "hostname": "a.example",
+    "acme_email": "a@example.org",
+}
+REDIS = {"address": "rediss://redis.example:6380"}
 APPLICATION = {
     "data_dir": "/var/lib/scoring",
     "http.host": "0.0.0.0",
@@ -41,6 +48,9 @@ def test_settings_that_agree() -> None:
         ({"http.host": "127.0.0.1"}, {}, "http.host"),
         ({"auth.keys": None}, {}, "auth.keys"),
         ({"auth.keys": "/var/lib/scoring/keys.json"}, {}, "auth.keys"),
+        ({"http.port": 8080}, {}, "http.port: Ray or HAProxy has port 8080"),
+        ({"grpc.port": 30500}, {}, "grpc.port: Ray or HAProxy has port 30500"),
+        ({"grpc.port": 8000}, {}, "grpc.port: is http.port"),
         ({}, {"drain_s": 64}, "cluster.drain_s: a Router needs 65 s"),
         ({"http.deadline_s": 300}, {}, "cluster.drain_s: a Router needs 335 s"),
         ({"faq.num_cpus": 5}, {}, "faq.num_cpus: one replica"),
@@ -75,6 +85,12 @@ def test_what_does_not_agree_is_said(
             {"gateway": {"class_name": "c", "namespace": "g", "hostname": "a.example"}},
             "acme_email or cluster_issuer",
         ),
+        ({"upgrade": {"step_percent": 20, "surge_percent": 10}}, "step_percent is above"),
+        ({"gateway": {**GATEWAY, "namespace": "scoring"}}, "gateway.namespace is the service's"),
+        ({"gateway": {**GATEWAY, "hostname": "a.b-"}}, "should match pattern"),
+        ({"gateway": {**GATEWAY, "hostname": "a." * 127 + "org"}}, "at most 253"),
+        ({"volume": None, "redis": {**REDIS, "secret": "scoring-keys"}}, "are one secret"),
+        ({"gpu": {**GPU, "spot_taint": "spot"}}, "should match pattern"),
         ({"unknown": 1}, "Extra inputs"),
     ],
 )

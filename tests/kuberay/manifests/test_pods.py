@@ -277,8 +277,10 @@ def test_a_gpu_pod_has_one_gpu_and_goes_where_gpus_are() -> None:
     spec = group["template"]["spec"]
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert group["rayStartParams"]["num-gpus"] == "1"
+    taints = [("sku", "gpu"), ("kubernetes.azure.com/scalesetpriority", "spot")]
     assert spec["tolerations"] == [
-        {"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
+        {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
+        for key, value in taints
     ]
     assert spec["containers"][0]["image"] == "scoring-gpu"
 

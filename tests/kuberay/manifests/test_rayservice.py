@@ -75,6 +75,13 @@ def test_the_state_is_in_redis_with_tls_and_a_password(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["production", "gradual"])
+def test_the_head_knows_by_whom_the_certificate_of_redis_must_be_signed(name: str) -> None:
+    (ray,) = cluster(name)["headGroupSpec"]["template"]["spec"]["containers"]
+    variables = {item["name"]: item["value"] for item in ray["env"]}
+    assert variables["RAY_REDIS_CA_CERT"] == "/etc/ssl/certs/ca-certificates.crt"
+
+
+@pytest.mark.parametrize("name", ["production", "gradual"])
 def test_workers_do_not_see_the_password_of_redis(name: str) -> None:
     for group in cluster(name)["workerGroupSpecs"]:
         assert "redis" not in str(group)
