@@ -16,7 +16,7 @@ import secrets
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,14 @@ LENGTH = struct.Struct(">I")
 MOST_FRAME_BYTES = 64 * 1024 * 1024
 SUCCEEDED, FAILED = b"\0", b"\1"
 CONNECT_TIMEOUT_S = 2.0
-SILENT_S = 10
-"""A machine that is gone for so long, without having ended its connections, is gone: the system
-would send on for a quarter of an hour."""
+SILENCE: Mapping[int, int] = {
+    socket.TCP_KEEPIDLE: 5,
+    socket.TCP_KEEPINTVL: 1,
+    socket.TCP_KEEPCNT: 5,
+    socket.TCP_USER_TIMEOUT: 10_000,
+}
+"""A machine that is silent for 10 s is gone, though it has not ended its connections: the system
+would wait for hours, or send on for a quarter of one."""
 
 
 class CallFailed(RuntimeError):
@@ -191,9 +196,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = transport  # type: ignore[assignment]
-        transport.get_extra_info("socket").setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * SILENT_S
-        )
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in SILENCE.items():
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""

@@ -9,8 +9,9 @@
 # and http-ignore-probes closes those without an answer that nobody asked for. The configuration is
 # changed in its place, because Ray Serve knows its HAProxy by the path.
 #
-# tcp-ut: a machine that is gone for so long, without having ended its connections, is gone. Without
-# it, what was sent there would wait for a quarter of an hour.
+# srvtcpka (of an answer that is waited for) and tcp-ut (of what is being sent): a machine that is
+# silent for 10 s is gone, though it has not ended its connections. Without them a request that went
+# there would wait until its caller gives up.
 #
 # option httpclose: while the node is being drained, so that each answer ends its connection. Callers
 # keep connections to a pod after Kubernetes has taken it out of the endpoints, and would lose the
@@ -18,7 +19,14 @@
 previous=
 for argument in "$@"; do
     if [ "$previous" = "-f" ] && ! grep -q "timeout http-request" "$argument"; then
-        sed -i '/^defaults$/a\    timeout http-request 10s\n    option http-ignore-probes\n    default-server tcp-ut 10s' "$argument"
+        sed -i '/^defaults$/a\
+    timeout http-request 10s\
+    option http-ignore-probes\
+    option srvtcpka\
+    srvtcpka-idle 5s\
+    srvtcpka-intvl 1s\
+    srvtcpka-cnt 5\
+    default-server tcp-ut 10s' "$argument"
     fi
     if [ "$previous" = "-f" ] && grep -q "This node is being drained" "$argument"; then
         grep -q "option httpclose" "$argument" ||

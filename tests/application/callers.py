@@ -13,7 +13,7 @@ from serve_app.load.wire import Answer, Connection
 
 PORT = 8000
 PAUSE_S = 0.02
-CONNECT_S, ANSWER_S = 10.0, 45.0
+CONNECT_S, ANSWER_S = 10.0, 35.0
 REQUEST = request_bytes("/v1/faq/rank", b'{"question": "what is a closure"}', "application/json")
 
 
