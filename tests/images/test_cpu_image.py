@@ -157,7 +157,7 @@ def test_models_are_baked_in_by_version_and_digest(store: Store, image: Image) -
         "from pathlib import Path\n"
         "from deployments.registry import RegistryError, open_registry\n"
         "registry = open_registry('baked:///opt/scoring/models', artifacts=Path(), cache=Path())\n"
-        "for asked in ('faq champion', 'faq challenger', 'resnet152 champion'):\n"
+        "for asked in ('faq champion', 'faq challenger', 'mobilenet_v2 champion'):\n"
         "    version = registry.resolve(*asked.split())\n"
         "    print(version.name, version.version, version.digest, end=' ')\n"
         "    try:\n"
@@ -168,7 +168,7 @@ def test_models_are_baked_in_by_version_and_digest(store: Store, image: Image) -
     entries = json.loads((image.models / "index.json").read_bytes())["versions"]
     expected = [
         f"{one['name']} {one['version']} {one['digest']} "
-        + ("absent" if one["name"] == "resnet152" else f"{one['name']}-{one['version']}")
+        + ("absent" if one["name"] == "mobilenet_v2" else f"{one['name']}-{one['version']}")
         for one in entries
     ]
     assert store.python(image.name, program).splitlines() == expected
