@@ -207,6 +207,23 @@ def test_no_secret_stays_in_it(store: Store, image: Image, inspected: dict[str, 
     assert searched.split() == ["searched"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("faq", "train"),
+        ("load", "--plot", "plot.png"),
+        ("image", "classify", "--plot", "a.png", "b"),
+    ],
+)
+def test_what_draws_says_at_once_that_it_cannot(
+    store: Store, image: Image, command: tuple[str, ...]
+) -> None:
+    words = ("run", "--rm", "--network", "none", "--no-healthcheck", image.name)
+    ended = store.run("podman", *words, "scoring", *command, check=False)
+    assert ended.returncode == 1
+    assert "pip install 'realtime-scoring[plots]'" in ended.stderr
+
+
 def test_the_health_check_asks_rays_node(
     store: Store, image: Image, inspected: dict[str, Any]
 ) -> None:
