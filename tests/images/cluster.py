@@ -18,6 +18,7 @@ from tests.images.store import Store
 
 NETWORK = IPv4Network("10.91.0.0/24")
 HOST, HEAD, FIRST_WORKER = str(NETWORK[1]), str(NETWORK[2]), 3
+MOST_WORDS = 4000
 START_S, CHANGE_S, PERIOD_S = 240, 180, 1.0
 
 
@@ -86,11 +87,12 @@ class Cluster:
 
         def runs() -> bool:
             found = self.status()["applications"].get("scoring", {"status": "absent"})
+            assert found["status"] != "DEPLOY_FAILED", json.dumps(found)[:MOST_WORDS]
             return found["status"] == "RUNNING" and all(
                 one["status"] == "HEALTHY" for one in found["deployments"].values()
             )
 
-        wait_until(runs, timeout_s, lambda: json.dumps(self.status()["applications"])[-4000:])
+        wait_until(runs, timeout_s, lambda: json.dumps(self.status())[:MOST_WORDS])
 
     def _dashboard(self, method: str, body: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._token}"}

@@ -157,7 +157,7 @@ def test_models_are_baked_in_by_version_and_digest(store: Store, image: Image) -
         "from pathlib import Path\n"
         "from deployments.registry import RegistryError, open_registry\n"
         "registry = open_registry('baked:///opt/scoring/models', artifacts=Path(), cache=Path())\n"
-        "for asked in ('faq champion', 'faq challenger', 'resnet152 champion'):\n"
+        "for asked in ('faq champion', 'faq challenger', 'mobilenet_v2 champion'):\n"
         "    version = registry.resolve(*asked.split())\n"
         "    print(version.name, version.version, version.digest, end=' ')\n"
         "    try:\n"
@@ -168,7 +168,7 @@ def test_models_are_baked_in_by_version_and_digest(store: Store, image: Image) -
     entries = json.loads((image.models / "index.json").read_bytes())["versions"]
     expected = [
         f"{one['name']} {one['version']} {one['digest']} "
-        + ("absent" if one["name"] == "resnet152" else f"{one['name']}-{one['version']}")
+        + ("absent" if one["name"] == "mobilenet_v2" else f"{one['name']}-{one['version']}")
         for one in entries
     ]
     assert store.python(image.name, program).splitlines() == expected
@@ -205,6 +205,23 @@ def test_no_secret_stays_in_it(store: Store, image: Image, inspected: dict[str, 
         *("sh", "-c", f"grep -rl {SECRET} /etc /opt /root /var /home /srv; echo searched"),
     )
     assert searched.split() == ["searched"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("faq", "train"),
+        ("load", "--plot", "plot.png"),
+        ("image", "classify", "--plot", "a.png", "b"),
+    ],
+)
+def test_what_draws_says_at_once_that_it_cannot(
+    store: Store, image: Image, command: tuple[str, ...]
+) -> None:
+    words = ("run", "--rm", "--network", "none", "--no-healthcheck", image.name)
+    ended = store.run("podman", *words, "scoring", *command, check=False)
+    assert ended.returncode == 1
+    assert "pip install 'realtime-scoring[plots]'" in ended.stderr
 
 
 def test_the_health_check_asks_rays_node(
