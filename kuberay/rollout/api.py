@@ -4,6 +4,7 @@ The generated methods of the client know the core kinds; a rollout applies whate
 So its connection, credentials and TLS are used, and the paths come from the server's discovery.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Api:
         except NotFound:
             return None
 
-    def list(
+    def list_all(
         self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = ""
     ) -> tuple[list[Object], str]:
         """The objects that the selectors choose, and the resource version to watch from."""
@@ -141,7 +142,7 @@ class Api:
         return self._request(
             "PATCH",
             kind.path(namespace, name),
-            [("fieldManager", FIELD_MANAGER)],
+            [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")],
             list(operations),
             "application/json-patch+json",
         )
@@ -267,7 +268,8 @@ class Stream:
     def close(self) -> None:
         """Ends the watch; also from another thread, which then is not waited for."""
         self._is_closed = True
-        self._response.shutdown()
+        with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has ended by itself
+            self._response.shutdown()
 
 
 def connect(

@@ -52,7 +52,9 @@ def parsed(serve_config: str) -> dict[str, Any]:
     applications = config.get("applications") if isinstance(config, dict) else None
     if not isinstance(applications, list) or not applications:
         raise UnusableObjects("serveConfigV2 names no applications")
-    if not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in applications):
+    if not all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) for each in applications
+    ):
         raise UnusableObjects("serveConfigV2 has an application without a name")
     assert isinstance(config, dict)
     return config
