@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import urllib3
 from kubernetes import client, config
+from kubernetes.stream.ws_client import portforward_call
 
 from kuberay.rollout.errors import FieldConflict, NotFound, RolloutError, api_error
 
@@ -178,15 +179,25 @@ class Api:
         return Stream(response)
 
     def port_forward(self, namespace: str, pod: str, port: int) -> Any:
-        """A socket to a pod's port, by the client's websocket; `close` it."""
-        from kubernetes import stream
+        """A port-forward (`kubernetes.stream`'s `PortForward`) to a pod's port; `close` it.
 
-        # The call replaces a method of its client object for a moment: each has one of its own.
-        core = client.CoreV1Api(client.ApiClient(self.configuration))
-        forward: Any = stream.portforward(
-            core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
+        Raises:
+            ApiError: the API server refuses it
+        """
+        method, url, headers, _, _ = self._client.param_serialize(
+            "GET",
+            f"{POD.path(namespace, pod)}/portforward",
+            query_params=[("ports", str(port))],
+            header_params={},
+            auth_settings=["BearerToken"],
         )
-        return forward
+        # `stream.portforward` calls this too, but needs the module of the core API, whose import
+        # takes seconds, and replaces a method of the client meanwhile: connections are threads.
+        try:
+            connect_to: Any = portforward_call  # it has no types
+            return connect_to(self.configuration, method, url, headers=headers)
+        except client.ApiException as error:
+            raise api_error(0, "Unreachable", f"no way to {pod}:{port}: {error.reason}") from error
 
     def close(self) -> None:
         """Closes the connections."""

@@ -11,9 +11,8 @@ import socketserver
 import threading
 from collections.abc import Iterator
 
-from kubernetes.client import ApiException
-
 from kuberay.rollout.api import Api
+from kuberay.rollout.errors import ApiError
 
 PIECE = 65_536
 
@@ -39,7 +38,7 @@ class _Connection(socketserver.BaseRequestHandler):
         server = self.server
         try:
             forwarded = server.api.port_forward(server.namespace, server.pod, server.port)
-        except ApiException:
+        except ApiError:
             return
         try:
             _pump(self.request, forwarded.socket(server.port))

@@ -22,10 +22,10 @@ from kuberay.rollout.watching import WATCH_S, Watched
 
 Found = TypeVar("Found")
 
+ASK_EVERY_S = 2.0
+
 TICK_S = 0.5
 """How often what no event tells of is looked at: Serve's own view, and what has taken too long."""
-
-ASK_EVERY_S = 2.0
 
 
 class Observer(Protocol):
@@ -63,8 +63,11 @@ class Live:
         observer: Observer,
         *,
         watch_s: int = WATCH_S,
+        ask_every_s: float = ASK_EVERY_S,
     ) -> None:
+        """`ask_every_s`: how often each dashboard is asked."""
         self._observer = observer
+        self._ask_every_s = ask_every_s
         self._name = f"{namespace}/{service}"
         self._changed = threading.Event()
         self._dashboards = Dashboards(api, namespace)
@@ -160,10 +163,10 @@ class Live:
         )
 
     def _asked_of(self, cluster: ClusterState | None) -> ClusterState | None:
-        if cluster is None:
-            return None
+        if cluster is None or cluster.head is None:
+            return cluster
         asked, details = self._asked.get(cluster.name, (float("-inf"), None))
-        if time.monotonic() - asked >= ASK_EVERY_S:
+        if time.monotonic() - asked >= self._ask_every_s:
             details = self._dashboards.applications(cluster)
             self._asked[cluster.name] = (time.monotonic(), details)
         return cluster if details is None else with_applications(cluster, details)

@@ -30,7 +30,7 @@ from kuberay.rollout.forwarding import forward
 from kuberay.rollout.history import History, Revision, recordable
 from kuberay.rollout.holding import HOLD, has_hold, parsed, with_hold, without_hold
 from kuberay.rollout.lease import Lease
-from kuberay.rollout.live import Live, Observer, Silent, TimedOut
+from kuberay.rollout.live import ASK_EVERY_S, Live, Observer, Silent, TimedOut
 from kuberay.rollout.objects import full_name, in_order, is_service, the_service
 from kuberay.rollout.plan import Plan, Scale, decide, scaling_patch
 from kuberay.rollout.smoke import PORT, Smoke, SmokeFailed, SmokeResult
@@ -56,7 +56,8 @@ class ApplyOptions:
 
     `smoke` None leaves the test out. `patience_s` is how long pods may fail and applications be
     unhealthy, `unschedulable_s` how long a pod may wait for a node. `settle_s` is how long Serve
-    must stay as wished after a change in place, where only KubeRay's copy of its state is seen.
+    must stay as wished after a change in place, where only KubeRay's copy of its state is seen;
+    `ask_every_s` how often Serve's dashboard is asked, `watch_s` how long a watch lasts.
     """
 
     message: str = ""
@@ -68,6 +69,7 @@ class ApplyOptions:
     unschedulable_s: float = 600.0
     settle_s: float = 6.0
     watch_s: int = WATCH_S
+    ask_every_s: float = ASK_EVERY_S
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,14 @@ class Rollout:
         return self._set_suspended(False, timeout_s)
 
     def _live(self, options: ApplyOptions) -> Live:
-        return Live(self._api, self._namespace, self._name, self._observer, watch_s=options.watch_s)
+        return Live(
+            self._api,
+            self._namespace,
+            self._name,
+            self._observer,
+            watch_s=options.watch_s,
+            ask_every_s=options.ask_every_s,
+        )
 
     def _placed(self, body: Object) -> Object:
         """With the namespace that an object of a namespaced kind does not name."""
