@@ -9,12 +9,15 @@ import selectors
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 from kuberay.rollout.api import Api
 from kuberay.rollout.errors import ApiError
 
 PIECE = 65_536
+ENDING_S = 5.0
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -43,7 +46,7 @@ class _Connection(socketserver.BaseRequestHandler):
         try:
             _pump(self.request, forwarded.socket(server.port))
         finally:
-            forwarded.close()
+            _end(forwarded)
 
 
 @contextlib.contextmanager
@@ -59,6 +62,19 @@ def forward(api: Api, namespace: str, pod: str, port: int) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def _end(forwarded: Any) -> None:
+    """Closes a port-forward, its connection to the API server too.
+
+    The client's thread leaves that open where the server has ended the websocket first. It no
+    longer waits for it once `connected` is false.
+    """
+    forwarded.close()
+    deadline = time.monotonic() + ENDING_S
+    while forwarded.connected and time.monotonic() < deadline:
+        time.sleep(ENDING_S / 1000)
+    forwarded.websocket.shutdown()
 
 
 def _pump(near: socket.socket, far: socket.socket) -> None:

@@ -1,7 +1,7 @@
 """Rolls a RayService out, watches it, and goes back where it fails."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -455,26 +455,23 @@ class _Run:
     def _in_place(self) -> str:
         """Serve has the config, and all of it runs."""
         wanted = {each["name"]: each for each in parsed(self._config())["applications"]}
-        since: list[float] = []
+        since: float | None = None
 
         def done(view: View) -> str | None:
+            nonlocal since
             active = view.active
             if active is None:
                 return None
             configs = {each.name: each.config for each in active.applications}
-            known = all(config is not None for config in configs.values()) and bool(configs)
-            if known:
-                taken = all(_covers(configs.get(name), wanted[name]) for name in wanted)
-                waited = taken
-            else:
-                taken = self._live.times(SERVE_UPDATED) > self._sent_before
-                if taken and not since:
-                    since.append(time.monotonic())
-                waited = taken and time.monotonic() - since[0] >= self._options.settle_s
-            if not taken:
-                return None
+            if not all(_is_deployed(configs.get(name), wanted[name]) for name in wanted):
+                if self._live.times(SERVE_UPDATED) <= self._sent_before:
+                    return None
+                # KubeRay has sent it; its copy of Serve's state may be from before.
+                since = since or time.monotonic()
+                if time.monotonic() - since < self._options.settle_s:
+                    return None
             self._give_up_on(active)
-            return _settled_on(view, self._names) if waited else None
+            return _settled_on(view, self._names)
 
         return self._wait(done, "Serve to take the config", patient=False)
 
@@ -723,6 +720,14 @@ def _covers(found: Any, wanted: Any) -> bool:
             and all(map(_covers, found, wanted))
         )
     return bool(found == wanted)
+
+
+def _is_deployed(found: Mapping[str, Any] | None, wanted: Object) -> bool:
+    """Whether Serve's copy of an application's config is the one that was sent."""
+    if found is None:
+        return False
+    keys = {*wanted, "args", "deployments", "runtime_env"}
+    return all((found.get(key) or None) == (wanted.get(key) or None) for key in keys)
 
 
 def _content(body: Object) -> Object:

@@ -493,7 +493,7 @@ def test_a_change_by_somebody_else_ends_the_rollout_and_stays(
             super().step(text)
             if "asks the new" in text:
                 body = live(server)
-                body["spec"]["serveConfigV2"] = ray_service()["spec"]["serveConfigV2"]
+                body["spec"]["serveConfigV2"] = ray_service(args={"b": 2})["spec"]["serveConfigV2"]
                 server.store.replace("rayservices", "scoring", "scoring", body, "kubectl-edit")
 
     with pytest.raises(ChangedMeanwhile):
