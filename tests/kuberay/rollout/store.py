@@ -130,6 +130,10 @@ class Store:
                 )
             self._check(plural, namespace, body)
             new = copy.deepcopy(body)
+            kept = ("namespace", "uid", "creationTimestamp", "generation")
+            new["metadata"] |= {
+                key: current["metadata"][key] for key in kept if key in current["metadata"]
+            }
             if plural in WITH_STATUS:
                 new.pop("status", None)
                 if "status" in current:

@@ -60,7 +60,7 @@ def follow(server: ApiServer, watched: Watched, steps: list[tuple[str, str, str]
 
 
 @settings(
-    max_examples=25,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
