@@ -22,6 +22,7 @@ from kuberay.rollout.errors import (
     NotSuspendable,
     Refusal,
     Refused,
+    RolloutError,
     RolloutFailed,
     Unreachable,
     UnusableObjects,
@@ -595,7 +596,7 @@ class _Run:
 
     def _returned(self, why: str) -> RolloutFailed:
         """Goes back to the last good revision; what the rollout ends with."""
-        view = self._live.view()
+        view = self._seen()
         explanation: list[str] = []
         if view is not None:
             chosen = [each for each in view.clusters if each.name == self._concerned]
@@ -638,15 +639,22 @@ class _Run:
         self._body, self._names = body, names
         return self._in_place()
 
+    def _seen(self) -> View | None:
+        """The view, where the cluster shows one."""
+        try:
+            return self._live.view()
+        except RolloutError:
+            return None
+
     def _traffic(self) -> str:
-        view = self._live.view()
+        view = self._seen()
         if view is None or view.active is None:
             return "no cluster has the traffic"
         return f"the traffic is on {view.active.name}"
 
     def _interrupted(self) -> str:
         """What an interruption leaves behind."""
-        view = self._live.view()
+        view = self._seen()
         if view is None:
             return "interrupted"
         lines = [f"interrupted; {self._traffic()}"]

@@ -16,9 +16,10 @@ SHOWN_EVENTS = 3
 class Display:
     """Shows steps and views as they come; equal views once."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._in_place = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """On standard error, where no other stream is given."""
+        self._stream = stream or sys.stderr
+        self._in_place = self._stream.isatty()
         self._height = 0
         self._last: list[str] = []
 
