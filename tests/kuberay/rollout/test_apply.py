@@ -1,5 +1,6 @@
 """Whole rollouts, against an API server and an operator that keep their rules."""
 
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -23,6 +24,7 @@ from tests.kuberay.rollout.conftest import OPTIONS, Recorder
 from tests.kuberay.rollout.field_managers import Json
 from tests.kuberay.rollout.kuberay_operator import Operator
 from tests.kuberay.rollout.manifests import config_map, ray_service
+from tests.kuberay.rollout.schemas import crd, validator
 
 FIRST, SECOND = "scoring-00001", "scoring-00002"
 
@@ -363,8 +365,6 @@ def test_what_others_rolled_out_can_be_returned_to(
 def rollout_wait_ready(rollout: Rollout) -> None:
     """Until KubeRay has made of the service what it should be."""
     with rollout._live(OPTIONS) as watching:
-        import time
-
         watching.wait(lambda view: view.is_ready or None, time.monotonic() + 10, "ready")
 
 
@@ -410,8 +410,6 @@ def test_a_hold_that_was_left_behind_is_taken_away(
 
 def wait_until(rollout: Rollout, check: object) -> None:
     """Until the view is as wished."""
-    import time
-
     assert callable(check)
     with rollout._live(OPTIONS) as watching:
         watching.wait(lambda view: check(view) or None, time.monotonic() + 10, "the state")
@@ -557,3 +555,22 @@ def test_a_smoke_test_can_be_left_out(rollout: Rollout, operator: Operator) -> N
     operator.stub_settings["scoring:1"] = {"answers": False}
     options: ApplyOptions = replace(OPTIONS, smoke=None)
     assert rollout.apply([ray_service()], options).smokes == ()
+
+
+@pytest.mark.parametrize(
+    ("plant", "why"),
+    [
+        ({"serveConfig": "x"}, "'serveConfig' was unexpected"),
+        ({"suspend": "no"}, "'no' is not of type 'boolean'"),
+        ({"upgradeStrategy": {"typ": "None"}}, "'typ' was unexpected"),
+    ],
+)
+def test_kuberays_own_schema_refuses_in_the_dry_run(
+    rollout: Rollout, server: ApiServer, plant: Json, why: str
+) -> None:
+    server.store.validate = validator(crd())
+    rollout.apply([ray_service()], OPTIONS)
+    version = live(server)["metadata"]["resourceVersion"]
+    with pytest.raises(Refused, match=why):
+        rollout.apply([ray_service(**plant)], OPTIONS)
+    assert live(server)["metadata"]["resourceVersion"] == version

@@ -1,5 +1,6 @@
 """`scoring rollout`, as a person types it."""
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,18 +8,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kuberay.rollout import ClusterState, View
 from serve_app.cli import main
+from serve_app.cli.rollout_view import Display
 from tests.kuberay.rollout.api_server import ApiServer
 from tests.kuberay.rollout.kuberay_operator import Operator
 from tests.kuberay.rollout.manifests import ray_service
 
 
 @pytest.fixture
-def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
-    """A cluster with KubeRay that KUBECONFIG names."""
+def operator(tmp_path: Path) -> Iterator[Operator]:
+    """A cluster with KubeRay, and a kubeconfig that leads to it."""
     with ApiServer() as server, Operator(server) as operator:
-        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path / "kubeconfig")))
-        # The library reads the variable when it is imported; --kubeconfig is what tests give.
+        server.kubeconfig(tmp_path / "kubeconfig")
         yield operator
 
 
@@ -135,3 +137,31 @@ def test_what_is_no_service_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
     path.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", encoding="utf-8")
     assert main(["rollout", "apply", str(path)]) == 1
     assert "a rollout is of one RayService" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        """It is."""
+        return True
+
+
+def seen(traffic: int) -> View:
+    """A view of one cluster."""
+    active = ClusterState("a", "active", traffic_percent=traffic)
+    return View("n", "s", 1, False, False, (), active, None)
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_only_a_terminal_is_written_over(stream: io.StringIO) -> None:
+    display = Display(stream)
+    display.step("begins")
+    for traffic in (20, 20, 40):
+        display.view(seen(traffic))
+    display.step("goes on")
+    display.end()
+    text = stream.getvalue()
+    assert text.count("20% of the traffic") == 1
+    assert ("\x1b[" in text) is stream.isatty()
+    assert text.index("begins") < text.index("40% of the traffic") < text.index("goes on")
