@@ -33,6 +33,14 @@ KEYS_COMMANDS = {
     "rotate": ("keys_rotate", "make a key that takes the place of another"),
     "revoke": ("keys_revoke", "remove a key"),
 }
+ROLLOUT_COMMANDS = {
+    "apply": ("rollout_apply", "roll out manifests: test a new cluster, then move the traffic"),
+    "status": ("rollout_status", "show the clusters, pods, applications and events"),
+    "history": ("rollout_history", "show what was rolled out, by whom and how it ended"),
+    "rollback": ("rollout_rollback", "roll out an earlier revision"),
+    "suspend": ("rollout_suspend", "end all clusters: nothing answers until `resume`"),
+    "resume": ("rollout_resume", "start a suspended service again"),
+}
 SERVICE_COMMANDS = {
     "rank": ("rank", "ask a running service which FAQs a question asks"),
     "classify": ("classify", "ask a running service what is in pictures"),
@@ -47,6 +55,7 @@ _GROUPS = {
     "faq": ("the FAQ ranker", FAQ_COMMANDS),
     "image": ("the image classifier", IMAGE_COMMANDS),
     "keys": ("API keys", KEYS_COMMANDS),
+    "rollout": ("rollouts on Kubernetes, by KubeRay", ROLLOUT_COMMANDS),
 }
 
 
