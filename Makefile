@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test lint format bench bench-gpu serve-config settings proto clean
+.PHONY: serve test lint format bench bench-gpu serve-config settings manifests proto clean
 
 # `exec`, so that Ctrl-C and TERM reach the service and not a shell in between.
 serve: $(INSTALLED)
@@ -36,6 +36,10 @@ serve-config: $(INSTALLED)
 
 settings: $(INSTALLED)
 	@exec $(BIN)/scoring settings $(ARGS)
+
+# After a change of a settings.yaml below kuberay/.
+manifests: $(INSTALLED)
+	@exec $(BIN)/scoring manifests $(ARGS)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

@@ -13,6 +13,7 @@ import asyncio
 import hmac
 import logging
 import secrets
+import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ LENGTH = struct.Struct(">I")
 MOST_FRAME_BYTES = 64 * 1024 * 1024
 SUCCEEDED, FAILED = b"\0", b"\1"
 CONNECT_TIMEOUT_S = 2.0
+SILENT_S = 10
+"""A machine that is gone for so long, without having ended its connections, is gone: the system
+would send on for a quarter of an hour."""
 
 
 class CallFailed(RuntimeError):
@@ -187,6 +191,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = transport  # type: ignore[assignment]
+        transport.get_extra_info("socket").setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * SILENT_S
+        )
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""

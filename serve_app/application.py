@@ -19,13 +19,11 @@ from deployments.registry import Accepted, ModelVersion
 from serve_app.deployment import FAQ_RANKER, IMAGE_CLASSIFIER, ROUTER, RouterDeployment
 from serve_app.models import Models, registry_of
 from serve_app.requests_policy import RequestsPolicy
+from serve_app.serve_config import GRACEFUL_SHUTDOWN_S, ROUTER_STAYS_S
 from serve_app.settings import ImageSettings, Scaling, Settings
 
 MAX_ONGOING_REQUESTS = 10_000
 """Ray Serve's own queues stay out of the way: our batchers bound what waits, and say so."""
-
-GRACEFUL_SHUTDOWN_S = 40
-"""Ray Serve asks for at least 35 s where clients reach replicas directly."""
 
 FEWEST_IMAGE_CPUS, MOST_IMAGE_CPUS = 1.0, 8.0
 """What one replica takes of a node; on a large one, further replicas take the rest."""
@@ -56,7 +54,9 @@ def build(settings: Settings, models: Models) -> Application:
         **_options(
             settings.router, settings.router.num_cpus, target, _policy(RequestsPolicy, target)
         ),
-    )(serve.ingress()(RouterDeployment))
+    )(serve.ingress()(RouterDeployment)).options(
+        graceful_shutdown_timeout_s=ROUTER_STAYS_S + settings.http.deadline_s
+    )
     return router.bind(settings, models, ranker, classifier)
 
 

@@ -33,15 +33,15 @@ def _hardened() -> Mapping[str, str]:
     }
 
 
-LOCAL: Mapping[str, str] = {
-    # One HAProxy thread is enough for one machine and leaves the cores to the models.
-    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-    **_hardened(),
+EVERY_MACHINE: Mapping[str, str] = {
     # Twice the largest head by default: what is over the limit gets this service's own refusal.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "32768",
     # A client that goes silent in the middle of a body, or of reading its answer; longer than
     # http.deadline_s, so that a body that does not come is answered first. Ray Serve gives an hour.
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "45",
+    # What a Router left unanswered when it ended goes to another one: scoring changes nothing, and
+    # may be done twice. HAProxy keeps requests of up to a buffer for it: questions, not pictures.
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
     # HAProxy would report each request to a Python process, for a tenth of a millisecond; the
     # Router counts requests itself.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
@@ -51,6 +51,18 @@ LOCAL: Mapping[str, str] = {
     "RAY_prestart_worker_first_driver": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+"""What suits this service wherever it runs."""
+
+HAPROXY_THREADS = "RAY_SERVE_HAPROXY_NBTHREAD"
+
+LOCAL: Mapping[str, str] = {
+    **EVERY_MACHINE,
+    # One HAProxy thread is enough for one machine and leaves the cores to the models.
+    HAPROXY_THREADS: "1",
+    **_hardened(),
+}
+"""The same for the machine that starts the service by itself: it knows where its files lie. A
+container image knows that of its own."""
 
 
 def is_fast(environment: Mapping[str, str]) -> bool:

@@ -19,7 +19,10 @@ PERIOD_S = 5.0
 LOADING_PERIOD_S = 0.5
 """A look costs 25 ms of the replica's time: seldom once every model can answer or cannot."""
 
-RUNNING, HEALTHY = "RUNNING", "HEALTHY"
+HEALTHY = "HEALTHY"
+ANSWERING = frozenset({"RUNNING", "PENDING_MIGRATION", "RECOVERING"})
+"""A replica answers while another one starts in its place, since its node is to go, and while Ray
+Serve's controller, which has started anew, gets to know it again."""
 BROKEN = frozenset({"UNHEALTHY", "DEPLOY_FAILED"})
 
 
@@ -62,13 +65,13 @@ class Observer:
         if deployment is None:
             return
         # First what the replicas say of themselves: a model is ready once that is known.
-        await self._on_replicas(key, _running(deployment))
+        await self._on_replicas(key, _answering(deployment))
         self._readiness.set_state(key, state_of(deployment))
 
 
 def state_of(deployment: DeploymentStatusOverview) -> State:
     """A model's state from its deployment's: what can answer is ready, whatever else goes on."""
-    if _running(deployment):
+    if _answering(deployment):
         return State.READY
     if deployment.status in BROKEN:
         return State.UNAVAILABLE
@@ -76,6 +79,6 @@ def state_of(deployment: DeploymentStatusOverview) -> State:
     return State.SCALED_TO_ZERO if deployment.status == HEALTHY and not starting else State.LOADING
 
 
-def _running(deployment: DeploymentStatusOverview) -> int:
+def _answering(deployment: DeploymentStatusOverview) -> int:
     # The keys are declared as an enumeration of strings and arrive as plain strings.
-    return sum(count for state, count in deployment.replica_states.items() if state == RUNNING)
+    return sum(count for state, count in deployment.replica_states.items() if state in ANSWERING)

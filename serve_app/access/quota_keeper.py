@@ -55,7 +55,7 @@ class RayKeeper:
 
     def __init__(self, application: str):
         self.name = f"{application}:quotas"
-        self._actor: Any = None
+        self._search: asyncio.Task[Any] | None = None
 
     async def renew(self, router: str, reports: Sequence[Report]) -> Answer:
         """Asks the keeper; one that has ended is replaced by the next call.
@@ -65,16 +65,26 @@ class RayKeeper:
         """
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                if self._actor is None:
-                    self._actor = await asyncio.to_thread(self._find)
-                answer: Answer = await self._actor.renew.remote(router, reports)
+                actor = await asyncio.shield(self._searched())
+                answer: Answer = await actor.renew.remote(router, reports)
         except TimeoutError as error:
             raise KeeperLost("no answer in time") from error
         except (RayError, ValueError) as error:
             # ValueError: the name is still that of a keeper which is about to be gone.
-            self._actor = None
+            self._search = None
             raise KeeperLost(str(error)) from error
         return answer
+
+    def _searched(self) -> asyncio.Task[Any]:
+        """The search for the keeper, of which there is one at a time.
+
+        Without Ray's head it takes as long as the head is away. Each would hold a thread, and who
+        else needs one would get none.
+        """
+        search = self._search
+        if search is None or (search.done() and search.exception() is not None):
+            search = self._search = asyncio.create_task(asyncio.to_thread(self._find))
+        return search
 
     def _find(self) -> Any:
         # Without CPUs of its own: it works some microseconds a report.

@@ -45,6 +45,9 @@ SERVICE_COMMANDS = {
     "rank": ("rank", "ask a running service which FAQs a question asks"),
     "classify": ("classify", "ask a running service what is in pictures"),
     "load": ("load", "test a running service under load"),
+    "logs": ("logs", "print the request log as it grows"),
+    "manifests": ("manifests", "make the Kubernetes manifests from their settings"),
+    "drain": ("drain", "take this node out of the service before it ends"),
 }
 """Module and meaning of each; a module has `add_arguments(parser)` and `run(options, settings)`.
 

@@ -7,6 +7,8 @@ from typing import TextIO
 from serve_app.cli.stop import StopSignal
 
 PERIOD_S = 0.2
+PIECE = 1 << 16
+"""Characters read at once: a log that is there already may be large."""
 
 
 def follow(path: Path, stop: StopSignal, *, start: int | None = None) -> None:
@@ -18,17 +20,24 @@ def follow(path: Path, stop: StopSignal, *, start: int | None = None) -> None:
             file.seek(*((0, os.SEEK_END) if start is None else (start, os.SEEK_SET)))
             start = 0  # what a rotation begins is read from its start
         if file is not None:
-            text = file.read()
-            if text:
-                print(text, end="", flush=True)
-            elif _was_rotated(file, path):
+            if _print_piece(file):
+                continue
+            if _was_rotated(file, path):
                 file.close()
                 file = None
                 continue
         stop.wait(PERIOD_S)
     if file is not None:
-        print(file.read(), end="", flush=True)
+        while _print_piece(file):
+            pass
         file.close()
+
+
+def _print_piece(file: TextIO) -> bool:
+    """Whether there was something to print."""
+    text = file.read(PIECE)
+    print(text, end="", flush=True)
+    return bool(text)
 
 
 def _was_rotated(file: TextIO, path: Path) -> bool:

@@ -20,6 +20,7 @@ from serve_app.configuration import API_KEY, Configuration
 from serve_app.fast_path import FAST_PATH, LOCAL
 from serve_app.grpc_port import LOOPBACK_ONLY, grpc_options
 from serve_app.models import Missing, Models, PreparationFailed, prepare
+from serve_app.serve_config import APPLICATION
 from serve_app.settings import Settings
 
 READY_TIMEOUT_S = 600
@@ -28,7 +29,6 @@ STOP_S = 3.0
 LOOPBACK = "127.0.0.1"
 HAPROXY_PORTS = (8404, 9101)
 """Statistics and metrics, on ports of HAProxy's own."""
-APPLICATION = "scoring"
 EXAMPLE_PICTURE = Path(__file__).parents[2] / "examples" / "picture.png"
 FEWEST_CPUS = 2
 """What the replicas reserve together, which a machine with one core would not offer."""

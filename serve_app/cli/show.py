@@ -6,7 +6,7 @@ import textwrap
 import yaml
 
 from serve_app.configuration import Configuration, environment_name
-from serve_app.grpc_port import grpc_options
+from serve_app.serve_config import serve_config
 
 NARROW, WIDE = 60, 100
 
@@ -24,18 +24,5 @@ def show_settings(configuration: Configuration) -> int:
 
 def show_serve_config(configuration: Configuration) -> int:
     """Prints the YAML that `serve deploy` takes; the arguments are checked before."""
-    http = configuration.settings.http
-    config = {
-        "http_options": {"host": http.host, "port": http.port},
-        "grpc_options": grpc_options(configuration.settings.grpc),
-        "applications": [
-            {
-                "name": "scoring",
-                "import_path": "serve_app:app",
-                "route_prefix": "/",
-                "args": configuration.changed(),
-            }
-        ],
-    }
-    print(yaml.safe_dump(config, sort_keys=False), end="")
+    print(yaml.safe_dump(serve_config(configuration), sort_keys=False), end="")
     return 0

@@ -4,6 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+from ray.serve._private.constants import DRAINING_MESSAGE, HEALTHY_MESSAGE
+
 from serve_app.fast_path import LOCAL
 from serve_app.settings import HttpSettings
 
@@ -42,6 +45,22 @@ def test_haproxy_gets_a_deadline_for_heads_once(tmp_path: Path) -> None:
     text = configuration.read_text()
     assert text.count("    timeout http-request 10s\n") == 1
     assert text.index("defaults") < text.index("http-request") < text.index("listen")
+
+
+@pytest.mark.parametrize(("message", "closes"), [(HEALTHY_MESSAGE, 0), (DRAINING_MESSAGE, 1)])
+def test_answers_of_a_draining_haproxy_end_their_connections(
+    tmp_path: Path, message: str, closes: int
+) -> None:
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(
+        "defaults\n    mode http\n    timeout client 10s\nfrontend http_frontend\n    bind :9\n"
+        f'    http-request return status 200 content-type text/plain string "{message}"\n'
+    )
+    for _ in range(2):
+        run_haproxy(LOCAL["HAPROXY_BINARY"], "-c", "-f", str(configuration))
+    text = configuration.read_text()
+    assert text.count("frontend http_frontend\n    option httpclose\n") == closes
+    assert text.count("option httpclose") == closes
 
 
 def test_haproxy_leaves_refusals_to_the_service() -> None:

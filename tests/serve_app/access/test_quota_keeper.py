@@ -1,14 +1,16 @@
 """How a Router stays in touch with the keeper; the real one is met in tests/application."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from serve_app.access import quota_keeper
 from serve_app.access.keeper import Keeper
 from serve_app.access.leases import Answer, Report
-from serve_app.access.quota_keeper import KeeperLost, Renewal
+from serve_app.access.quota_keeper import KeeperLost, RayKeeper, Renewal
 from serve_app.access.quotas import SharedQuotas
 from serve_app.settings import QuotaSettings
 from tests.serve_app.access.fleet import CALLER
@@ -98,3 +100,40 @@ async def test_a_fault_of_one_renewal_does_not_end_the_next(
     assert "nobody expected this" in caplog.text
     assert not task.done()
     task.cancel()
+
+
+class SearchedKeeper(RayKeeper):
+    """A keeper that is searched for until `found`, as where Ray's head is away."""
+
+    def __init__(self) -> None:
+        super().__init__("scoring")
+        self.searches = 0
+        self.found = threading.Event()
+        self.fault: Exception | None = None
+
+    def _find(self) -> Any:
+        self.searches += 1
+        self.found.wait()
+        if self.fault is not None:
+            raise self.fault
+        return self
+
+
+async def test_a_search_that_hangs_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota_keeper, "TIMEOUT_S", 0.05)
+    keeper = SearchedKeeper()
+    for _ in range(3):
+        with pytest.raises(KeeperLost):
+            await keeper.renew("router", [])
+    assert keeper.searches == 1
+    keeper.found.set()
+
+
+async def test_a_search_that_failed_is_begun_again() -> None:
+    keeper = SearchedKeeper()
+    keeper.found.set()
+    keeper.fault = RuntimeError("the head is away")
+    for searches in (1, 2):
+        with pytest.raises(RuntimeError):
+            await keeper.renew("router", [])
+        assert keeper.searches == searches

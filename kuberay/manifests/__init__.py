@@ -1,0 +1,1 @@
+"""The Kubernetes manifests, made from the settings that the application itself reads."""
