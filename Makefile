@@ -53,3 +53,5 @@ proto: $(INSTALLED)
 
 clean:
 	rm -rf $(VENV) .scoring benchmarks/.peers tests/.environments .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+include kuberay/aks/Makefile
