@@ -55,3 +55,4 @@ clean:
 	rm -rf $(VENV) .scoring benchmarks/.peers tests/.environments .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 include kuberay/aks/Makefile
+include kuberay/kind.mk
