@@ -56,3 +56,4 @@ clean:
 
 include images/Makefile
 include kuberay/aks/Makefile
+include kuberay/kind.mk

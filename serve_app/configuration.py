@@ -21,6 +21,8 @@ API_KEY = "SCORING_API_KEY"
 NOT_SETTINGS = frozenset({ENVIRONMENT_FILE, API_KEY, "SCORING_SHARED_DATA"})
 """Variables that carry the prefix and are no setting: the YAML file, the key that clients send, the
 tests' input folder."""
+TESTS_PREFIX = "SCORING_TEST_"
+"""Of the variables that the end-to-end test on a cluster reads."""
 
 
 class ConfigurationError(ValueError):
@@ -139,6 +141,8 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name, value in environment.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or name in NOT_SETTINGS:
+            continue
+        if name.startswith(TESTS_PREFIX):
             continue
         if name not in keys:
             raise ConfigurationError(f"environment: {name} is not a setting{_near(name, keys)}")

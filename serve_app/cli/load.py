@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from serve_app.cli import EXIT_USAGE
 from serve_app.cli.image_files import find_pictures
-from serve_app.cli.load_arguments import CONNECTIONS, add_arguments
+from serve_app.cli.load_arguments import CONNECTIONS, STANDARD_OUTPUT, add_arguments
 from serve_app.cli.messages import FAILED, fail, lacks_plots, say
 from serve_app.cli.tables import render
 from serve_app.client import ScoringClient, ScoringServiceError
@@ -30,7 +30,7 @@ from serve_app.load.plan import Plan, plan
 from serve_app.load.plot import save_plot
 from serve_app.load.record import Record
 from serve_app.load.running import Loop, generate
-from serve_app.load.traffic import Target, Traffic, request_bytes
+from serve_app.load.traffic import Connecting, Target, Traffic, request_bytes
 from serve_app.settings import Settings
 
 __all__ = ["add_arguments", "run"]
@@ -38,6 +38,7 @@ __all__ = ["add_arguments", "run"]
 BUSY = 0.9
 """Share of one core above which the generator itself may be what is measured."""
 TICK_S = 0.25
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(options: argparse.Namespace, _settings: Settings) -> int:
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace, _settings: Settings) -> int:
 
 
 class _Run:
-    """One run of a loop, with its progress, and Ctrl-C as its early end."""
+    """One run of a loop, with its progress, and Ctrl-C or TERM as its early end."""
 
     def __init__(
         self,
@@ -73,6 +74,9 @@ class _Run:
         self._planned = planned
         self._record = record
         self._seed = options.seed
+        self._connecting = Connecting(
+            options.connection_life, options.connect_retries, options.connect_timeout
+        )
         self.interrupted = False
         self.client_cpu = 0.0
         self._traffic = Traffic(
@@ -93,18 +97,20 @@ class _Run:
     def _make(self) -> Loop:
         if self._planned.kind == "closed":
             return ClosedLoop(self._traffic)
-        return OpenLoop(self._traffic, self._seed)
+        return OpenLoop(self._traffic, self._seed, self._connecting)
 
     async def _beside(self, loop: Loop) -> None:
-        """Shows how it goes. The first Ctrl-C ends the run, a second one the command."""
+        """Shows how it goes. The first Ctrl-C or TERM ends the run, a second one the command."""
         events = asyncio.get_running_loop()
 
         def stop() -> None:
             self.interrupted = True
-            events.remove_signal_handler(signal.SIGINT)
+            for number in ENDING:
+                events.remove_signal_handler(number)
             loop.stop()
 
-        events.add_signal_handler(signal.SIGINT, stop)
+        for number in ENDING:
+            events.add_signal_handler(number, stop)
         started = time.perf_counter()
         total_s = self._planned.seconds
         with tqdm(
@@ -112,6 +118,7 @@ class _Run:
             unit="s",
             bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} s {postfix}",
             leave=False,
+            disable=None,  # where nobody looks
         ) as bar:
             while True:
                 await asyncio.sleep(TICK_S)
@@ -125,7 +132,14 @@ class _Run:
 
 def _plan(options: argparse.Namespace) -> Plan:
     times = {"seconds": options.seconds, "warm_up_s": options.warm_up}
-    if options.rate or options.ramp:
+    is_open = bool(options.rate or options.ramp)
+    if not is_open and (
+        options.connection_life is not None
+        or options.connect_retries
+        or options.connect_timeout is not None
+    ):
+        raise ValueError("--connection-life and --connect-... are for --rate and --ramp")
+    if is_open:
         rates = options.ramp or (options.rate, options.rate)
         return plan("open", rates, steps=options.steps, **times)
     count = options.connections or CONNECTIONS
@@ -175,7 +189,7 @@ def _report(options: argparse.Namespace, planned: Plan, record: Record, run_of: 
     if objectives:
         print(render(report.objective_rows(objectives, total)))
     if run_of.interrupted:
-        say("ended early by Ctrl-C")
+        say("ended early by a signal")
     if run_of.client_cpu > BUSY:
         say(f"the generator took {run_of.client_cpu:.0%} of a core: it may be the limit itself")
     about: dict[str, Any] = {
@@ -188,8 +202,9 @@ def _report(options: argparse.Namespace, planned: Plan, record: Record, run_of: 
     }
     try:
         if options.json_file is not None:
-            content = report.to_json(record, objectives, about)
-            options.json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            unix_at_zero_s = time.time() - time.perf_counter()
+            content = report.to_json(record, objectives, about, unix_at_zero_s)
+            _write(content, options.json_file)
         if options.plot is not None:
             save_plot(record, options.plot, unit=planned.unit)
     except OSError as error:
@@ -197,3 +212,11 @@ def _report(options: argparse.Namespace, planned: Plan, record: Record, run_of: 
     if total.answered == 0:
         return fail("nothing was answered")
     return FAILED if any(not each.is_met(total) for each in objectives) else 0
+
+
+def _write(content: object, file: Path) -> None:
+    """Into a file; or, on one line, to standard output."""
+    if file == STANDARD_OUTPUT:
+        print(json.dumps(content), flush=True)
+    else:
+        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

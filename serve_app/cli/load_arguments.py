@@ -12,6 +12,7 @@ from serve_app.load.plot import FORMATS
 CONNECTIONS = 16
 STEPS = 5
 SECONDS = 10.0
+STANDARD_OUTPUT = Path("-")
 _OBJECTIVES = HELP.replace("%", "%%")
 """As argparse prints it."""
 
@@ -39,6 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--warm-up", type=_not_negative, default=1.0, metavar="S", help="seconds not counted (1)")
     add("--timeout", type=_positive, default=30.0, metavar="S", help="for each answer (30)")
     add(
+        "--connection-life",
+        type=_positive,
+        metavar="S",
+        help="open loop: seconds after which a connection takes no further request (no limit)",
+    )
+    add(
+        "--connect-retries",
+        type=_not_negative_count,
+        default=0,
+        metavar="N",
+        help="open loop: further attempts for a request that got no connection (0)",
+    )
+    add("--connect-timeout", type=_positive, metavar="S", help="for each attempt (no limit)")
+    add(
         "--objective",
         type=_objective,
         action="append",
@@ -47,7 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"such as 'p99<50ms'; may be repeated; exit status 1 where one is missed "
         f"({_OBJECTIVES})",
     )
-    add("--json", type=_writable, dest="json_file", metavar="FILE", help="write all figures")
+    add(
+        "--json",
+        type=_writable,
+        dest="json_file",
+        metavar="FILE",
+        help="write all figures; - for one line on standard output",
+    )
     add("--plot", type=_plot_file, metavar="FILE", help=f"draw them ({', '.join(FORMATS)})")
     add("--seed", type=int, default=0, help="of the arrivals (0)")
 
@@ -73,6 +94,10 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 10_000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 to 10,000")
     return int(text)
+
+
+def _not_negative_count(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _rates(text: str) -> tuple[float, float]:

@@ -13,15 +13,21 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from serve_app.load.arrivals import schedule
-from serve_app.load.traffic import Exchange, Traffic
+from serve_app.load.traffic import Connecting, Exchange, Traffic
 from serve_app.load.wire import Answer, Connection
+
+RETRY_PAUSE_S = 0.05
+"""Between two attempts to connect."""
 
 
 class OpenLoop:
     """Idle connections, and what every busy one waits for."""
 
-    def __init__(self, traffic: Traffic, seed: int = 0) -> None:
+    def __init__(
+        self, traffic: Traffic, seed: int = 0, connecting: Connecting | None = None
+    ) -> None:
         self._traffic = traffic
+        self._connecting = connecting or Connecting()
         self._seed = seed
         self._idle: list[Connection] = []
         self._pending: dict[Connection, Exchange] = {}
@@ -78,12 +84,20 @@ class OpenLoop:
     def _send(self, exchange: Exchange) -> None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open:
-                self._start(connection, exchange)
-                return
+            if not connection.is_open:
+                continue
+            if self._is_old(connection):
+                connection.close()
+                continue
+            self._start(connection, exchange)
+            return
         task = asyncio.create_task(self._connect(exchange))
         self._opening[task] = exchange
         task.add_done_callback(self._opened)
+
+    def _is_old(self, connection: Connection) -> bool:
+        life_s = self._connecting.life_s
+        return life_s is not None and time.perf_counter() - connection.made_s > life_s
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         exchange = self._opening.pop(task)
@@ -94,16 +108,26 @@ class OpenLoop:
         self._changed.set()
 
     async def _connect(self, exchange: Exchange) -> None:
-        connection = Connection(
-            lambda made: self._start(made, exchange), self._answered, self._ended
-        )
+        """Returns when the request was sent, or when no connection for it could be made."""
         loop, target = asyncio.get_running_loop(), self._traffic.target
-        try:
-            await loop.create_connection(
-                lambda: connection, target.host, target.port, ssl=target.tls
+        while True:
+            connection = Connection(
+                lambda made: self._start(made, exchange), self._answered, self._ended
             )
-        except OSError as error:
-            self._fail(exchange, f"no connection: {type(error).__name__}")
+            try:
+                async with asyncio.timeout(self._connecting.timeout_s):
+                    await loop.create_connection(
+                        lambda made=connection: made, target.host, target.port, ssl=target.tls
+                    )
+                return
+            except OSError as error:  # TimeoutError is one
+                if exchange in self._pending.values():
+                    return  # made in the moment in which its time was up
+                if exchange.retries == self._connecting.retries:
+                    self._fail(exchange, f"no connection: {type(error).__name__}")
+                    return
+            exchange.retries += 1
+            await asyncio.sleep(RETRY_PAUSE_S)
 
     def _start(self, connection: Connection, exchange: Exchange) -> None:
         if not connection.was_used:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from serve_app.load.traffic import REFUSED, Exchange, Step
 
 ANSWERED, REFUSAL, ERROR = 0, 1, 2
+MOST_FAILURES = 1000
+"""That are kept one by one; all are counted."""
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
 
 
@@ -43,6 +45,14 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """One error: when it ended (`time.perf_counter`), and its kind."""
+
+    at_s: float
+    kind: str
+
+
+@dataclass(frozen=True)
 class Rows:
     """The requests as columns of equal length: when each ended (seconds from the start), and so."""
 
@@ -65,6 +75,10 @@ class Record:
         self._latency_s = array("d")
         self.kinds: Counter[str] = Counter()
         """Errors by their kind."""
+        self.failures: list[Failure] = []
+        """The first errors, in the order in which they happened."""
+        self.retries = 0
+        """Attempts to connect that were made again."""
         self.counts = [0, 0, 0]
         """Answered, refused and failed so far."""
 
@@ -83,6 +97,7 @@ class Record:
         self._ended_s.append(exchange.due_s + exchange.latency_s)
         self._latency_s.append(exchange.latency_s)
         self.counts[outcome] += 1
+        self.retries += exchange.retries
 
     def rows(self) -> Rows:
         """All so far."""
@@ -124,7 +139,10 @@ class Record:
         if exchange.fault is None and exchange.status == REFUSED:
             return REFUSAL
         named = "empty body" if exchange.status == 200 else f"status {exchange.status}"
-        self.kinds[exchange.fault or named] += 1
+        kind = exchange.fault or named
+        self.kinds[kind] += 1
+        if len(self.failures) < MOST_FAILURES:
+            self.failures.append(Failure(exchange.due_s + exchange.latency_s, kind))
         return ERROR
 
 

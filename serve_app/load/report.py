@@ -28,14 +28,27 @@ def objective_rows(objectives: Sequence[Objective], figures: Figures) -> list[tu
     return rows
 
 
-def to_json(record: Record, objectives: Sequence[Objective], about: dict[str, Any]) -> object:
-    """Everything that the table says, and `about`; latencies in milliseconds."""
+def to_json(
+    record: Record,
+    objectives: Sequence[Objective],
+    about: dict[str, Any],
+    unix_at_zero_s: float = 0.0,
+) -> object:
+    """Everything that the table says, and `about`; latencies in milliseconds.
+
+    `unix_at_zero_s` is Unix time where the record's clock stands at 0.
+    """
     total = record.total()
     return {
         **about,
         "total": _json(total),
         "steps": [_json(step) for step in record.by_step()],
+        "retries": record.retries,
         "error_kinds": dict(record.kinds),
+        "failures": [
+            {"at_unix_s": round(unix_at_zero_s + each.at_s, 3), "kind": each.kind}
+            for each in record.failures
+        ],
         "objectives": [
             {"objective": each.text, "measured": each.measured(total), "met": each.is_met(total)}
             for each in objectives

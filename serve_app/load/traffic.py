@@ -24,12 +24,27 @@ class Step:
     duration_s: float
 
 
+@dataclass(frozen=True)
+class Connecting:
+    """How an open loop connects.
+
+    A connection that is older than `life_s` takes no further request, so that new ones follow what
+    stands behind the address. A request that got no connection within `timeout_s` was never sent:
+    it is tried `retries` times more. One that was sent is never sent again.
+    """
+
+    life_s: float | None = None
+    retries: int = 0
+    timeout_s: float | None = None
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request of a step: due at `due_s` (`time.perf_counter`), answered `latency_s` later.
 
     Without an answer `status` is None, and `fault` says why: the connection's end, "hung" or
-    "unanswered" when none came in time, or why there was no connection.
+    "unanswered" when none came in time, or why there was no connection. `retries` counts the
+    connections that could not be made before one was.
     """
 
     step: int
@@ -39,6 +54,7 @@ class Exchange:
     latency_s: float = 0.0
     retry_after: str | None = None
     fault: str | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,12 @@ class Connection(asyncio.Protocol):
         self._retry_after: str | None = None
         self._is_made = False
         self._waiting = False
+        self._answer_began = False
         self._fault: str | None = None
         self.was_used = False
         """Whether a request has been sent."""
+        self.made_s = 0.0
+        """When it was made (`time.perf_counter`)."""
 
     @property
     def is_open(self) -> bool:
@@ -74,9 +77,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._is_made = True
+        self.made_s = time.perf_counter()
         self._on_ready(self)
 
     def data_received(self, data: bytes) -> None:
+        self._answer_began = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -99,12 +104,13 @@ class Connection(asyncio.Protocol):
         answer = Answer(self._parser.get_status_code(), body, at_s, self._retry_after)
         self._body.clear()
         self._retry_after = None
-        self._waiting = False
+        self._waiting = self._answer_began = False
         if not self._parser.should_keep_alive():
             self._transport.close()
         self._on_answer(self, answer)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        fault = (self._fault or "connection dropped") if self._waiting else None
+        ended = "answer cut off" if self._answer_began else "connection dropped"
+        fault = (self._fault or ended) if self._waiting else None
         self._waiting = False
         self._on_end(self, fault)

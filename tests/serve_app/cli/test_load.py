@@ -135,7 +135,36 @@ def test_values_that_mean_nothing(words: list[str]) -> None:
     assert main(["load", *words]) == EXIT_USAGE
 
 
-def test_ctrl_c_ends_early_and_reports(served: Served) -> None:
+def test_the_last_line_of_standard_output_is_all_figures(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--rate", "30", "--connection-life", "0.1", "--connect-retries", "3"]
+    assert load(served, *words, "--connect-timeout", "1", "--json", "-") == 0
+    output, errors = capsys.readouterr()
+    content = json.loads(output.splitlines()[-1])
+    assert content["total"]["answered"] > 3
+    assert (content["retries"], content["failures"]) == (0, [])
+    assert errors == ""  # no bar where nobody looks
+    assert len(served.clients) > 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--connection-life", "5"],
+        ["--connect-retries", "1", "--connections", "4"],
+        ["--connect-timeout", "1"],
+    ],
+)
+def test_what_is_for_an_open_loop_is_refused_in_a_closed_one(
+    words: list[str], served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load(served, *words) == EXIT_USAGE
+    assert "--rate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_early_and_reports(number: signal.Signals, served: Served) -> None:
     command = [sys.executable, "-m", "serve_app.cli", "load", "--url", served.url]
     with subprocess.Popen(
         [*command, "--seconds", "100"],
@@ -147,7 +176,7 @@ def test_ctrl_c_ends_early_and_reports(served: Served) -> None:
         deadline = time.monotonic() + 60
         while served.paths.count("/v1/faq/rank") < 500 and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert "ended early" in errors
     assert "p99.9 ms" in output

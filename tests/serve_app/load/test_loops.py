@@ -1,16 +1,18 @@
 """Both loops against small real servers: what the benchmarks' own tests do not show."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from serve_app.load.closed_loop import ClosedLoop
 from serve_app.load.open_loop import OpenLoop
 from serve_app.load.running import Loop, generate
-from serve_app.load.traffic import Exchange, Step, Target, Traffic, request_bytes
+from serve_app.load.traffic import Connecting, Exchange, Step, Target, Traffic, request_bytes
 from tests.benchmarks.test_load import OK, answering, read_request, serving
 
 REQUESTS = [request_bytes("/", b"x", "text/plain")]
@@ -128,3 +130,95 @@ def test_the_key_and_the_host_stand_in_the_request() -> None:
     assert b"Host: host:1" in head
     assert b"Authorization: Bearer secret" in head
     assert b"Content-Length: 3" in head
+
+
+def test_a_connection_past_its_life_takes_no_further_request() -> None:
+    ages: list[float] = []
+
+    async def aging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made = time.monotonic()
+        while True:
+            await read_request(reader)
+            ages.append(time.monotonic() - made)
+            writer.write(OK)
+
+    def oldest(connecting: Connecting) -> float:
+        ages.clear()
+        with serving(aging) as port:
+            run = Run(port, [Step(50, 1.0)])
+            generate(lambda: OpenLoop(run.traffic, connecting=connecting))
+        assert {exchange.fault for exchange in run.ended} == {None}
+        return max(ages)
+
+    assert oldest(Connecting(life_s=0.1)) < 0.4
+    assert oldest(Connecting()) > 0.6
+
+
+def test_what_was_never_sent_is_tried_again_and_counted() -> None:
+    """Nobody listens at first: each request waits for its turn and is answered in the end."""
+    with serving(answering(OK)) as free:
+        pass
+    run = Run(free, [Step(50, 0.2)])
+
+    async def open_late(_loop: Loop) -> None:
+        await asyncio.sleep(0.4)
+        server = await asyncio.start_server(ok, "127.0.0.1", free)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            server.close()
+
+    async def ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(asyncio.IncompleteReadError):
+                while True:
+                    await read_request(reader)
+                    writer.write(OK)
+        finally:
+            writer.close()
+
+    generate(lambda: OpenLoop(run.traffic, connecting=Connecting(retries=40)), open_late)
+    assert {exchange.fault for exchange in run.ended} == {None}
+    assert all(exchange.retries > 0 for exchange in run.ended)
+    assert min(exchange.latency_s for exchange in run.ended) > 0.1
+
+
+def test_attempts_to_connect_are_not_endless() -> None:
+    with serving(answering(OK)) as free:
+        pass
+    run = Run(free, [Step(30, 0.2)])
+    generate(lambda: OpenLoop(run.traffic, connecting=Connecting(retries=2)))
+    assert {exchange.fault for exchange in run.ended} == {"no connection: ConnectionRefusedError"}
+    assert {exchange.retries for exchange in run.ended} == {2}
+
+
+def test_what_was_sent_is_never_sent_again() -> None:
+    received = 0
+
+    async def dropping(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        await read_request(reader)
+        received += 1
+
+    with serving(dropping) as port:
+        run = Run(port, [Step(50, 0.3)])
+        generate(lambda: OpenLoop(run.traffic, connecting=Connecting(retries=5)))
+    assert {exchange.fault for exchange in run.ended} == {"connection dropped"}
+    assert received == len(run.ended)
+
+
+def test_a_server_that_takes_no_connection_is_left_after_the_time_for_one() -> None:
+    """Its queue is full, so the kernel drops what would open a connection, as a dead pod does."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        with ExitStack() as filling:
+            for _ in range(4):
+                waiting = filling.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(silent.getsockname())
+            run = Run(silent.getsockname()[1], [Step(20, 0.2)])
+            patience = Connecting(retries=1, timeout_s=0.2)
+            generate(lambda: OpenLoop(run.traffic, connecting=patience))
+    assert {exchange.fault for exchange in run.ended} == {"no connection: TimeoutError"}
+    assert all(0.4 <= exchange.latency_s < 2 for exchange in run.ended)

@@ -8,7 +8,7 @@ import pytest
 from serve_app.load.objectives import parse_objective
 from serve_app.load.plan import plan
 from serve_app.load.plot import save_plot
-from serve_app.load.record import Record
+from serve_app.load.record import MOST_FAILURES, Record
 from serve_app.load.report import objective_rows, table_rows, to_json
 from serve_app.load.traffic import Exchange, Step
 
@@ -51,6 +51,24 @@ def test_steps_have_figures_of_their_own() -> None:
 
 def test_errors_are_named() -> None:
     assert recorded().kinds == {"empty body": 1, "hung": 1}
+
+
+def test_each_failure_has_its_moment() -> None:
+    content = to_json(recorded(), [], {}, unix_at_zero_s=1_000_000.0)
+    assert isinstance(content, dict)
+    assert content["failures"] == [
+        {"at_unix_s": 1_000_054.001, "kind": "empty body"},
+        {"at_unix_s": 1_000_055.0, "kind": "hung"},
+    ]
+
+
+def test_failures_beyond_the_first_are_counted_only() -> None:
+    record = Record([Step(1, 1)])
+    for _ in range(MOST_FAILURES + 5):
+        record.note(Exchange(0, 0, 1.0, fault="hung", retries=2), b"")
+    assert len(record.failures) == MOST_FAILURES
+    assert record.kinds["hung"] == MOST_FAILURES + 5
+    assert record.retries == 2 * (MOST_FAILURES + 5)
 
 
 def test_a_record_that_was_cut_short_has_the_steps_that_began() -> None:
