@@ -15,8 +15,16 @@ from benchmarks.scrape import Inference
 LOOK = Look(10.0, 500.0, Inference())
 
 
-def arrival(status: int | None, latency_s: float, **more: str | None) -> Arrival:
-    return Arrival(0, 0, 0.0, status=status, latency_s=latency_s, **more)
+def arrival(
+    status: int | None,
+    latency_s: float,
+    *,
+    retry_after: str | None = None,
+    fault: str | None = None,
+) -> Arrival:
+    return Arrival(
+        0, 0, 0.0, status=status, latency_s=latency_s, retry_after=retry_after, fault=fault
+    )
 
 
 def step(arrivals: list[Arrival], load: float = 1.0) -> StepFigures:
