@@ -12,13 +12,17 @@ from serve_app.errors import InternalError
 
 logger = logging.getLogger(__name__)
 
+DIRECT_CALLS = 2
+"""A call that a replica left unanswered goes to another connection: Ray takes a minute to notice
+that a machine is lost, and until then the handle calls its replicas too."""
+
 
 class RankerCalls:
     """Sends each call to the replica with the fewest in flight.
 
     Where a question wants the answer of one version, those that answered with it last come first.
     The handle finds the replicas and takes the calls while there is no connection: at the start,
-    after a scale from zero, and the one call that a dying replica leaves unanswered.
+    after a scale from zero, and what the last connected replica leaves unanswered when it dies.
     """
 
     def __init__(
@@ -40,15 +44,18 @@ class RankerCalls:
 
     async def rank(self, questions: Sequence[Question], held_per_replica: float) -> RankedBatch:
         """See `FaqBackend.rank`."""
-        connection = self._choose(next((item.model for item in questions if item.model), None))
-        if connection is not None:
+        model = next((item.model for item in questions if item.model), None)
+        for _ in range(DIRECT_CALLS):
+            connection = self._choose(model)
+            if connection is None:
+                break
             call = wire.RankCall(list(questions), self._router, held_per_replica)
             try:
                 batch = wire.decode_batch(await connection.call(wire.encode(call)))
                 self._models[connection] = batch.model
                 return batch
             except ConnectionError:
-                logger.warning("a replica left during a call; calling through the handle")
+                logger.warning("a replica left during a call; calling another one")
             except CallFailed:
                 raise InternalError("the model failed on this request") from None
         return await self._handle.rank(questions, held_per_replica)

@@ -113,6 +113,21 @@ async def test_a_dying_replicas_call_goes_through_the_handle(replicas: list[Repl
     assert handle.calls == [QUESTIONS]
 
 
+async def test_a_dying_replicas_call_goes_to_another_connection(replicas: list[Replica]) -> None:
+    handle = FakeFaq()
+    calls, _ = calls_to(replicas, handle)
+    await calls.refresh()
+    dying = calls._connections[0]
+    call = asyncio.ensure_future(calls.rank(QUESTIONS, 2.0))
+    await asyncio.sleep(0)
+    assert dying.in_flight == 1
+    assert dying._transport is not None
+    dying._transport.abort()
+    await call
+    assert handle.calls == []
+    assert sum(len(replica.calls) for replica in replicas) >= 1
+
+
 async def test_a_wanted_version_is_asked_where_it_was_met(replicas: list[Replica]) -> None:
     replicas[1].model = FAQ._replace(version="4")
     calls, lose_all = calls_to(replicas, FakeFaq())

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kuberay.rollout.holding import HOLD, has_hold, parsed, with_hold, without_hold
@@ -121,6 +121,7 @@ def test_a_hold_that_stands_there_is_a_change() -> None:
     assert decide(before(held), old) == Plan(serve_config=True)
 
 
+@settings(deadline=None)
 @given(
     bounds=st.lists(
         st.tuples(st.integers(0, 5), st.one_of(st.none(), st.integers(5, 9))),
