@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,8 @@ def running(
 ) -> Iterator[Running]:
     if not (pods.MANIFESTS / "kustomization.yaml").exists():
         pytest.skip(f"{pods.MANIFESTS} is absent")
+    if shutil.which("kubectl") is None:
+        pytest.skip("not installed: kubectl")
     spec = pods.rayservice()
     folder = tmp_path_factory.mktemp("keys")
     key = _key(folder / "keys.json")
