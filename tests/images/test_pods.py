@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,10 @@ class Running:
             return repr(error)
         return answer.json()["model"]["version"] if answer.is_success else answer.text
 
+    def wait_for_version(self, number: str, address: str) -> None:
+        """Until the proxy of a pod answers by this version."""
+        wait_until(lambda: self.version(address) == number, CHANGE_S, lambda: self.version(address))
+
 
 @pytest.fixture(scope="module")
 def running(
@@ -59,6 +64,8 @@ def running(
 ) -> Iterator[Running]:
     if not (pods.MANIFESTS / "kustomization.yaml").exists():
         pytest.skip(f"{pods.MANIFESTS} is absent")
+    if shutil.which("kubectl") is None:
+        pytest.skip("not installed: kubectl")
     spec = pods.rayservice()
     folder = tmp_path_factory.mktemp("keys")
     key = _key(folder / "keys.json")
@@ -70,7 +77,11 @@ def running(
         workers = dict(cluster.start(worker) for _ in range(count))
         cluster.deploy(config)
         cluster.wait_for_replicas()
-        yield Running(cluster, worker, workers, key, config)
+        made = Running(cluster, worker, workers, key, config)
+        # A pod's proxy learns where the application is a moment after its replicas run.
+        for address in workers.values():
+            made.wait_for_version("2", address)
+        yield made
 
 
 def _key(file: Path) -> str:
@@ -132,11 +143,7 @@ def test_a_changed_configuration_is_taken_over_in_place(running: Running, store:
     config["applications"][0]["args"]["faq.alias"] = "challenger"
     running.cluster.deploy(config)
     for address in running.workers.values():
-        wait_until(
-            lambda address=address: running.version(address) == "1",  # type: ignore[misc]
-            CHANGE_S,
-            lambda address=address: running.version(address),  # type: ignore[misc]
-        )
+        running.wait_for_version("1", address)
     running.cluster.wait_for_replicas()
     assert store.podman("ps", "--quiet", "--no-trunc") == ids
 
@@ -144,7 +151,7 @@ def test_a_changed_configuration_is_taken_over_in_place(running: Running, store:
 def test_while_a_killed_worker_is_replaced_the_other_answers(running: Running) -> None:
     (killed, _), (_, other) = list(running.workers.items())[:2]
     running.cluster.kill(killed)
-    wait_until(lambda: running.version(other) == "1", CHANGE_S, lambda: running.version(other))
+    running.wait_for_version("1", other)
     _, address = running.cluster.start(running.worker)
-    wait_until(lambda: running.version(address) == "1", CHANGE_S, lambda: running.version(address))
+    running.wait_for_version("1", address)
     running.cluster.wait_for_replicas()
