@@ -442,7 +442,9 @@ class _Run:
                 return pending.name if pending.are_running(self._names) else None
 
             pending = self._wait(running, "the applications on the new cluster")
-            self._smoke(f"the new cluster {pending}", lambda: self._pod_of(pending))
+            # Waits for it also without a smoke test: the traffic would move to nobody.
+            worker = self._pod_of(pending)
+            self._smoke(f"the new cluster {pending}", lambda: worker)
             self._observer.step(f"the traffic may move to {pending}")
             self._send(self._body)
 
@@ -544,7 +546,7 @@ class _Run:
         def ready(view: View) -> str | None:
             for each in view.clusters:
                 if each.name == cluster:
-                    return _askable(each)
+                    return each.ready_worker
             return None
 
         return self._wait(ready, f"a ready pod of {cluster}")
@@ -680,12 +682,6 @@ def _settled_on(view: View, names: Sequence[str]) -> str | None:
     if active is None or view.pending is not None or not view.is_ready:
         return None
     return active.name if active.are_running(names) and not active.is_held else None
-
-
-def _askable(cluster: ClusterState) -> str | None:
-    """A ready worker, else whatever is ready."""
-    ready = [pod for pod in cluster.pods if pod.is_ready]
-    return next((pod.name for pod in sorted(ready, key=lambda pod: (pod.is_head, pod.name))), None)
 
 
 def _active_name(service: Object | None) -> str | None:

@@ -114,6 +114,15 @@ class ClusterState:
         return all(name in states and states[name].is_running for name in names)
 
     @property
+    def ready_worker(self) -> str | None:
+        """The name of a worker that is ready; of the head where there is no worker at all.
+
+        The Service leaves the head out, so a ready head alone answers nobody.
+        """
+        workers = [pod for pod in self.pods if not pod.is_head]
+        return min((pod.name for pod in workers or self.pods if pod.is_ready), default=None)
+
+    @property
     def head(self) -> PodState | None:
         """The head's pod, once it runs."""
         return next((pod for pod in self.pods if pod.is_head and pod.phase == "Running"), None)

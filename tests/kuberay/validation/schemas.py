@@ -16,7 +16,7 @@ from tests.kuberay.validation.documents import read
 from tests.kuberay.validation.keywords import Validator, complaints
 from tests.kuberay.validation.structural import Schema, defaulted, strict
 
-KUBERNETES = "1.34"
+KUBERNETES = "1.36"
 """The version of the clusters, as `kuberay/aks` makes them."""
 
 SHARED = Path(os.environ.get("SCORING_SHARED_DATA", Path(__file__).parents[4] / "shared"))
