@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kuberay.manifests.cluster import RedisSettings
 from serve_app.models import registry_of
 from serve_app.settings import Settings
 from tests.deployments.registry.server import FakeServer, running
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.timeout(1000)
 
 CREATED = datetime.fromtimestamp(EPOCH, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 GIGABYTE = 1_000_000_000
+AUTHORITIES = RedisSettings.model_fields["certificates"].default
 FORBIDDEN = {
     *("torch", "torchvision", "tensorflow", "keras", "matplotlib", "triton"),
     *("pip", "pytest", "playwright", "hypothesis", "mypy", "ruff", "locust", "kubernetes"),
@@ -131,6 +133,7 @@ def test_everything_that_the_application_reads_is_there(store: Store, image: Ima
         "script = os.environ['RAY_SERVE_HAPROXY_BINARY_PATH']\n"
         "print(subprocess.run([script, '-v'], capture_output=True, text=True).stdout)\n"
     )
+    program += f"print(os.path.isfile({AUTHORITIES!r}))\n"
     lines = store.python(image.name, program).splitlines()
     for line, path in zip(
         lines, ("serve_app/page", "serve_app/oip/wire", "deployments/faq/javascript"), strict=False
@@ -139,6 +142,7 @@ def test_everything_that_the_application_reads_is_there(store: Store, image: Ima
         assert set(line.split()[1:]) == here
     assert lines[3:5] == ["True", "True"]
     assert lines[5].startswith("HAProxy version")
+    assert lines[-1] == "True"
 
 
 def test_bytecode_is_there_and_names_no_time(store: Store, image: Image) -> None:
