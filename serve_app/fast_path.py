@@ -45,6 +45,9 @@ EVERY_MACHINE: Mapping[str, str] = {
     # HAProxy would report each request to a Python process, for a tenth of a millisecond; the
     # Router counts requests itself.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # Ray would drain a node once more when it is told to end, for 30 s, and a proxy keeps it from
+    # ever being done. A pod has been drained before (`scoring drain`), one machine has no other.
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     # Ray runs its workers at niceness 15, behind everything else on the machine.
     "RAY_worker_niceness": "0",
     # No idle workers beside the replicas.

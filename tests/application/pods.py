@@ -70,6 +70,7 @@ class Pod:
 
     def start(self, *command: str) -> None:
         """Makes the network and starts the pod's first process."""
+        self._remove()  # what a pod that ended by itself has left
         name, link = self.name, self._link
         for words in (
             f"netns add {name}",
