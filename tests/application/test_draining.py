@@ -229,7 +229,7 @@ def test_a_killed_worker_loses_only_the_requests_inside_it(cluster: Cluster) -> 
     assert len(callers.failures) == at_once
 
 
-def test_a_lost_machine_loses_only_the_requests_inside_it(cluster: Cluster) -> None:
+def test_a_lost_machine_loses_only_what_was_under_way(cluster: Cluster) -> None:
     lost, other, _ = cluster.two_workers()
     with Callers([lost.address, other.address], CALLERS) as callers:
         _steady(callers)
@@ -238,8 +238,7 @@ def test_a_lost_machine_loses_only_the_requests_inside_it(cluster: Cluster) -> N
         lost.lose()
         _steady(callers, 50)
     _report("machine lost", callers)
-    # Those under way in its HAProxy wait in vain. What was in its Router goes to another one.
-    assert all(lost.address in failure for failure in callers.failures)
+    # Each caller had one request under way, which may wait in vain; nothing that came later does.
     assert len(callers.failures) <= CALLERS
 
 
