@@ -58,6 +58,9 @@ EVERY_MACHINE: Mapping[str, str] = {
 
 HAPROXY_THREADS = "RAY_SERVE_HAPROXY_NBTHREAD"
 
+HAPROXY_PORTS = (8404, 9101)
+"""HAProxy's own statistics and metrics: without a key, on every interface."""
+
 LOCAL: Mapping[str, str] = {
     **EVERY_MACHINE,
     # One HAProxy thread is enough for one machine and leaves the cores to the models.

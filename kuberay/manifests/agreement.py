@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 
 from kuberay.manifests.cluster import ClusterSettings
+from kuberay.manifests.pods import AGENT_PORT, DASHBOARD_PORT, GCS_PORT, METRICS_PORT
+from serve_app.fast_path import HAPROXY_PORTS
 from serve_app.serve_config import ROUTER_STAYS_S
 from serve_app.settings import FaqSettings, RouterSettings, Settings
 
 TAKEN = frozenset(
-    {6379, 8080, 8265, 8404, 9101, 9500, 10001, 52365}
-    | {*range(30000, 31001), *range(40000, 41001)}
+    {
+        *(AGENT_PORT, METRICS_PORT, GCS_PORT, DASHBOARD_PORT),
+        *HAPROXY_PORTS,
+        *(9500, 10001),  # gRPC's fallback proxy, and the port of Ray's client
+        *range(30000, 31001),
+        *range(40000, 41001),
+    }
 )
 """Ports of Ray, Ray Serve, HAProxy and the replicas in each pod."""
 

@@ -20,10 +20,9 @@ from kuberay.manifests.objects import (
     made,
 )
 from kuberay.manifests.pods import DASHBOARD_PORT, METRICS_PORT
+from serve_app.fast_path import HAPROXY_PORTS
 from serve_app.settings import Settings
 
-HAPROXY_STATISTICS, HAPROXY_METRICS = 8404, 9101
-"""Without a key and on every interface: closed to everybody, the service's own pods too."""
 UNPRIVILEGED, HIGHEST = 1024, 65535
 DNS_PORT = 53
 NODE_DNS = "169.254.0.0/16"
@@ -116,8 +115,7 @@ def _outside(settings: Settings) -> Iterator[int]:
 
 def _open_inside() -> list[Object]:
     """All that Ray and its replicas use between pods; not what HAProxy tells everybody."""
-    closed = sorted((HAPROXY_STATISTICS, HAPROXY_METRICS))
-    bounds = pairwise([UNPRIVILEGED - 1, *closed, HIGHEST + 1])
+    bounds = pairwise([UNPRIVILEGED - 1, *sorted(HAPROXY_PORTS), HIGHEST + 1])
     return [{"protocol": "TCP", "port": below + 1, "endPort": above - 1} for below, above in bounds]
 
 

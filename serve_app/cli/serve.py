@@ -17,7 +17,7 @@ from serve_app.cli.follow import follow
 from serve_app.cli.messages import fail
 from serve_app.cli.stop import StopSignal
 from serve_app.configuration import API_KEY, Configuration
-from serve_app.fast_path import FAST_PATH, LOCAL
+from serve_app.fast_path import FAST_PATH, HAPROXY_PORTS, LOCAL
 from serve_app.grpc_port import LOOPBACK_ONLY, grpc_options
 from serve_app.models import Missing, Models, PreparationFailed, prepare
 from serve_app.serve_config import APPLICATION
@@ -27,8 +27,6 @@ READY_TIMEOUT_S = 600
 POLL_S = 0.2
 STOP_S = 3.0
 LOOPBACK = "127.0.0.1"
-HAPROXY_PORTS = (8404, 9101)
-"""Statistics and metrics, on ports of HAProxy's own."""
 EXAMPLE_PICTURE = Path(__file__).parents[2] / "examples" / "picture.png"
 FEWEST_CPUS = 2
 """What the replicas reserve together, which a machine with one core would not offer."""
