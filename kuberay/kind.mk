@@ -19,7 +19,7 @@ kind-up:
 	mkdir -p $(dir $(KIND_KUBECONFIG))
 	$(KIND) create cluster --name $(KIND_CLUSTER) --kubeconfig $(KIND_KUBECONFIG) --wait 3m
 	helm upgrade --install kuberay-operator kuberay-operator --kubeconfig $(KIND_KUBECONFIG) \
-	  --repo https://ray-project.github.io/kuberay-helm/ --version $(KIND_KUBERAY_VERSION) \
+	  --repo $(KUBERAY_CHARTS) --version $(KIND_KUBERAY_VERSION) \
 	  --namespace kuberay-system --create-namespace --values kuberay/operator-values.yaml --wait
 
 # Into the nodes, from an archive: that works with docker and with buildah. The overlay names the tag `latest`.

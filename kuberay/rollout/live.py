@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from kuberay.rollout.api import EVENT, POD, RAY_CLUSTER, RAY_SERVICE, Api, Object
+from kuberay.rollout.api import EVENT, POD, RAY_CLUSTER, RAY_SERVICE, Api
 from kuberay.rollout.dashboard import Dashboards
 from kuberay.rollout.errors import ChangedMeanwhile, RolloutError
 from kuberay.rollout.state import (
@@ -140,12 +140,6 @@ class Live:
             raise ChangedMeanwhile(f"the RayService {self._name} was deleted")
         found = view(services[0], self._clusters.objects, self._pods.objects, self._events.objects)
         return self._with_serve(found)
-
-    def cluster(self, name: str) -> Object | None:
-        """The RayCluster of a name."""
-        return next(
-            (each for each in self._clusters.objects if each["metadata"]["name"] == name), None
-        )
 
     def times(self, reason: str) -> int:
         """How often an event of this reason was recorded for the RayService."""

@@ -542,7 +542,7 @@ class _Run:
         for step in result.steps:
             self._observer.step(f"  {step}")
 
-    def _pod_of(self, cluster: str) -> str | None:
+    def _pod_of(self, cluster: str) -> str:
         def ready(view: View) -> str | None:
             for each in view.clusters:
                 if each.name == cluster:

@@ -25,7 +25,6 @@ CRASH_REASONS = {
     "CreateContainerConfigError",
 }
 OUT_OF_MEMORY = "OOMKilled"
-NO_FAILURE = "Completed"
 
 
 @dataclass(frozen=True)
