@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deployments.faq.corpus import corpus_digest
 from deployments.image.decoding import Preprocessing
-from deployments.registry import BakedRegistry, ModelNotFound, ModelVersion, Registry, open_registry
+from deployments.registry import ModelNotFound, ModelVersion, Registry, open_registry
 from serve_app.configuration import Configuration
 from serve_app.settings import ImageSettings, Settings
 
@@ -94,7 +94,7 @@ def find_image(settings: Settings, registry: Registry) -> ModelVersion | Missing
     try:
         return registry.resolve(name, image.alias)
     except ModelNotFound as error:
-        if isinstance(registry, BakedRegistry):
+        if registry.is_fixed:
             return Missing(name, str(error))
         return Missing(
             name,
@@ -127,7 +127,7 @@ def prepare(configuration: Configuration) -> Models:
     settings = configuration.settings
     registry = registry_of(settings)
     faq, image = find_faq(settings, registry), find_image(settings, registry)
-    if not isinstance(registry, BakedRegistry) and (
+    if not registry.is_fixed and (
         isinstance(faq, Missing) or (isinstance(image, Missing) and _can_make_image(settings))
     ):
         _prepare_in_own_process(configuration)

@@ -71,6 +71,11 @@ class BakedRegistry:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def is_fixed(self) -> bool:
+        """True."""
+        return True
+
     def resolve(self, name: str, alias: str = "champion") -> ModelVersion:
         """The version that had the alias when the folder was made. Raises ModelNotFound."""
         check_names(name, alias)
@@ -126,14 +131,14 @@ class BakedRegistry:
         alias: str = "champion",
     ) -> ModelVersion:
         """Raises RegistryError: nothing can be added."""
-        self.refuse()
+        self.require_changeable()
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Raises RegistryError: no alias moves."""
-        self.refuse()
+        self.require_changeable()
 
-    def refuse(self) -> NoReturn:
-        """Raises RegistryError, for who is about to make something to register."""
+    def require_changeable(self) -> NoReturn:
+        """Raises RegistryError: it never is."""
         raise RegistryError(
             f"the models of {self._folder} are baked into the image and cannot be changed; "
             "change them in the registry, and build another image"

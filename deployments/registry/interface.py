@@ -13,6 +13,13 @@ class Registry(Protocol):
     It pickles: replicas open it anew where they run.
     """
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether nothing can be registered, and no alias moves."""
+
+    def require_changeable(self) -> None:
+        """Raises RegistryError where it is fixed: for who is about to make what to register."""
+
     def register(
         self,
         name: str,

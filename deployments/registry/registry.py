@@ -66,6 +66,14 @@ class MlflowRegistry:
             self._uri = f"sqlite:///{self._database}"
             self._answers = Answers(self._database, self._cache / "answers.json")
 
+    @property
+    def is_fixed(self) -> bool:
+        """False: versions can be registered, and aliases move."""
+        return False
+
+    def require_changeable(self) -> None:
+        """It always is."""
+
     def register(
         self,
         name: str,

@@ -14,7 +14,7 @@ from deployments.faq.evaluation import ask, summarise
 from deployments.faq.examples import Examples
 from deployments.faq.known import KnownQuestions
 from deployments.faq.ranker import FaqRanker
-from deployments.registry import BakedRegistry, ModelNotFound, Registry, RegistryError
+from deployments.registry import ModelNotFound, Registry, RegistryError
 from serve_app.cli.faq_evaluate import add_corpus, table
 from serve_app.cli.messages import FAILED, fail, lacks_plots, say
 from serve_app.models import CORPUS_TAG, registry_of, trained_on
@@ -59,8 +59,7 @@ def train_faq(settings: Settings) -> int:
 
 def _check(registry: Registry, settings: Settings) -> None:
     """A name or a registry that cannot be used should not wait for the end of the training."""
-    if isinstance(registry, BakedRegistry):
-        registry.refuse()
+    registry.require_changeable()
     with contextlib.suppress(ModelNotFound):
         registry.resolve(settings.faq.model, settings.faq.alias)
 

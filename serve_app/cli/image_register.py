@@ -9,7 +9,6 @@ from pathlib import Path
 
 from deployments.image.config import ImageModelConfig, WeightsError
 from deployments.registry import (
-    BakedRegistry,
     DigestMismatch,
     ModelVersion,
     Registry,
@@ -87,8 +86,7 @@ def register_image(settings: Settings, registry: Registry, *, labels: Path | Non
         WeightsError: weights, architecture, preset or labels cannot be used
         RegistryError: the registry cannot be used
     """
-    if isinstance(registry, BakedRegistry):
-        registry.refuse()
+    registry.require_changeable()
     if settings.image.framework == "keras":
         _register_keras(settings, registry, labels)
     else:
