@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from serve_app.cli.messages import fail
 from serve_app.configuration import API_KEY
 
 if TYPE_CHECKING:
-    from kuberay.rollout import Api, ApplyOptions
+    from kuberay.rollout import Api, ApplyOptions, Rollout
+    from kuberay.rollout.live import Observer
 
 INTERRUPTED = 130
 NEEDS_EXTRA = (
@@ -133,6 +135,23 @@ def _key(options: argparse.Namespace, api: "Api", namespace: str) -> str | None:
             raise UsageError(f"the secret {name} has no field {field or DEFAULT_FIELD}")
         return key
     return os.environ.get(API_KEY) or None
+
+
+def on_service(
+    options: argparse.Namespace,
+    action: "Callable[[Rollout], int]",
+    observer: "Observer | None" = None,
+) -> int:
+    """What `action` returns for the service that the options name; says why where it cannot."""
+    try:
+        from kuberay.rollout import Rollout, RolloutError, connect
+    except ImportError as error:
+        return without_extra(error)
+    try:
+        api = connect(options.kubeconfig, options.context, options.namespace)
+        return action(Rollout(api, name=options.service, observer=observer))
+    except RolloutError as error:
+        return fail(error)
 
 
 def without_extra(error: ImportError) -> int:

@@ -2,11 +2,14 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from serve_app.cli import tables
-from serve_app.cli.messages import fail
-from serve_app.cli.rollout_arguments import add_cluster, without_extra
+from serve_app.cli.rollout_arguments import add_cluster, on_service
 from serve_app.settings import Settings
+
+if TYPE_CHECKING:
+    from kuberay.rollout import Rollout
 
 HEAD = ("REVISION", "TIME", "OUTCOME", "WHO", "MESSAGE")
 
@@ -21,20 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, _settings: Settings) -> int:
     """Prints the revisions, newest first."""
-    try:
-        from kuberay.rollout import Rollout, RolloutError, connect
-    except ImportError as error:
-        return without_extra(error)
-    try:
-        api = connect(options.kubeconfig, options.context, options.namespace)
-        revisions = Rollout(api, name=options.service).history()
-    except RolloutError as error:
-        return fail(error)
-    if options.as_json:
-        print(json.dumps([each.as_dict() for each in revisions], indent=2))
+
+    def show(rollout: "Rollout") -> int:
+        revisions = rollout.history()
+        if options.as_json:
+            print(json.dumps([each.as_dict() for each in revisions], indent=2))
+            return 0
+        rows = [
+            (str(each.number), each.time, each.outcome, each.who, each.message)
+            for each in revisions
+        ]
+        print(tables.render([HEAD, *rows]))
         return 0
-    rows = [
-        (str(each.number), each.time, each.outcome, each.who, each.message) for each in revisions
-    ]
-    print(tables.render([HEAD, *rows]))
-    return 0
+
+    return on_service(options, show)

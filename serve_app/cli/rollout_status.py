@@ -2,11 +2,14 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
-from serve_app.cli.messages import fail
-from serve_app.cli.rollout_arguments import add_cluster, without_extra
+from serve_app.cli.rollout_arguments import add_cluster, on_service
 from serve_app.cli.rollout_view import full
 from serve_app.settings import Settings
+
+if TYPE_CHECKING:
+    from kuberay.rollout import Rollout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,14 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, _settings: Settings) -> int:
     """Prints the status."""
-    try:
-        from kuberay.rollout import Rollout, RolloutError, connect
-    except ImportError as error:
-        return without_extra(error)
-    try:
-        api = connect(options.kubeconfig, options.context, options.namespace)
-        view = Rollout(api, name=options.service).status()
-    except RolloutError as error:
-        return fail(error)
-    print(json.dumps(view.as_dict(), indent=2) if options.as_json else "\n".join(full(view)))
-    return 0
+
+    def show(rollout: "Rollout") -> int:
+        view = rollout.status()
+        print(json.dumps(view.as_dict(), indent=2) if options.as_json else "\n".join(full(view)))
+        return 0
+
+    return on_service(options, show)
